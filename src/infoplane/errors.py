@@ -1,0 +1,40 @@
+"""Errors that are written for a person: which file, which key, what was expected, what to do."""
+
+import difflib
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+
+class UserError(Exception):
+    """Something that the user can put right; its message is one clear sentence and needs no traceback."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint such as ``did you mean 'width'?``, or the list of what is known when nothing is near."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(known) or 'nothing'}"
+
+
+def run_script(main: Callable[[], None]) -> NoReturn:
+    """Run a script's ``main``; a `UserError` becomes one sentence and exit status 2, anything else a traceback.
+
+    A full disk is an error for a person too, wherever it strikes.
+    """
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+            where = f" while writing {error.filename}" if error.filename else ""
+            print(f"error: no space left on the disk{where}: free some and run again.", file=sys.stderr)
+            raise SystemExit(2) from None
+        traceback.print_exc()
+        raise SystemExit(1) from None
+    raise SystemExit(0)

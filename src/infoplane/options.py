@@ -1,0 +1,55 @@
+"""What a plug-in's ``Options`` may stand on: pure Python, so that the workflow can read it without torch.
+
+Every field is ``name: Annotated[type, "one line for the reader"] = default``. ``__post_init__`` checks the
+fields against each other; ``check(shape)`` (architectures) checks them against the images.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+Shape = tuple[int, int, int]
+"""Channels, height, width of one image."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ``ValueError(message)`` unless the condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def require_patches(patch: int, shape: Shape) -> None:
+    """Raise ``ValueError`` unless square patches of this side tile the image exactly."""
+    _, height, width = shape
+    require(patch >= 1, f"patch must be at least 1, got {patch}")
+    require(
+        height % patch == 0 and width % patch == 0,
+        f"patch {patch} does not divide the images' height and width, {height}x{width}",
+    )
+
+
+def require_positive(options: object, *names: str) -> None:
+    """Raise ``ValueError`` unless each of these fields is at least 1."""
+    for name in names:
+        require(getattr(options, name) >= 1, f"{name} must be at least 1, got {getattr(options, name)}")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """A plug-in without options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualOptions:
+    """What every architecture lets its residual additions choose."""
+
+    norm: Annotated[
+        Literal["pre", "post", "none"],
+        "normalise the branch's input (pre), the sum (post), or neither",
+    ] = "none"
+    post_activation: Annotated[
+        Literal["none", "relu", "gelu"], "activation after the addition; the site z is read after it"
+    ] = "none"
+    zero_init: Annotated[bool, "zero the branch's last layer, so that the network starts as its shortcuts"] = False
+
+    def check(self, shape: Shape) -> None:
+        """Raise ``ValueError`` where these options cannot meet images of this shape."""

@@ -1,0 +1,84 @@
+"""The only list of plug-ins: one file per architecture, shortcut, measure family, data set and chart.
+
+The file's name is the plug-in's name. The workflow must know every name and option while it reads the
+configuration, and must not pay for torch to do so; therefore a plug-in's ``Options`` class is read from its
+source text alone (`options_class`), and the file is imported only by the job that uses it (`load`).
+"""
+
+import ast
+import importlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from infoplane.errors import UserError, nearest
+from infoplane.options import NoOptions
+
+Role = Literal["data set", "architecture", "shortcut", "measure", "chart"]
+
+FOLDERS: dict[Role, str] = {
+    "data set": "infoplane.data.sets",
+    "architecture": "infoplane.models.architectures",
+    "shortcut": "infoplane.models.shortcuts",
+    "measure": "infoplane.measures.families",
+    "chart": "infoplane.charts.gallery",
+}
+
+PACKAGE = Path(__file__).parent
+LIGHT_MODULES = ("dataclasses", "typing", "math", "infoplane.options")
+"""What an ``Options`` class may import: nothing that costs the workflow time."""
+
+
+def folder(role: Role) -> Path:
+    """The folder that holds this role's plug-ins."""
+    return PACKAGE.joinpath(*FOLDERS[role].split(".")[1:])
+
+
+@cache
+def names(role: Role) -> tuple[str, ...]:
+    """The plug-ins of a role, sorted."""
+    return tuple(sorted(p.stem for p in folder(role).glob("*.py") if not p.stem.startswith("_")))
+
+
+def source(role: Role, name: str) -> Path:
+    """The plug-in's file; raises `UserError` with the nearest name when there is none."""
+    if name not in names(role):
+        raise UserError(f"unknown {role} '{name}': {nearest(name, names(role))}")
+    return folder(role) / f"{name}.py"
+
+
+def load(role: Role, name: str) -> ModuleType:
+    """Import the plug-in's module; raises `UserError` with the nearest name when there is none."""
+    source(role, name)
+    return importlib.import_module(f"{FOLDERS[role]}.{name}")
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def summary(role: Role, name: str) -> str:
+    """The first line of the plug-in's docstring."""
+    return (ast.get_docstring(_tree(source(role, name))) or "").split("\n", 1)[0]
+
+
+@cache
+def options_class(role: Role, name: str) -> type[Any]:
+    """The plug-in's ``Options`` dataclass, read from its source without importing it.
+
+    Only ``Options`` itself and imports from `LIGHT_MODULES` are executed. A plug-in that defines none has
+    `NoOptions`.
+    """
+    path = source(role, name)
+    tree = _tree(path)
+    wanted: list[ast.stmt] = [
+        node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in LIGHT_MODULES
+    ]
+    classes: list[ast.stmt] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Options"]
+    if not classes:
+        return NoOptions
+    namespace: dict[str, Any] = {"__name__": f"{FOLDERS[role]}.{name}"}
+    exec(compile(ast.Module(body=wanted + classes, type_ignores=[]), str(path), "exec"), namespace)
+    return namespace["Options"]

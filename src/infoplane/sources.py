@@ -1,0 +1,65 @@
+"""Which source files a stage really imports: its import closure within the package.
+
+The workflow declares these files as inputs, so that an edit reruns exactly the stages that use what was edited.
+The closure is read from the source text; imports inside functions count too.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from infoplane import registry
+from infoplane.registry import Role
+
+ROOT = registry.PACKAGE.parent
+
+WITHOUT_EFFECT = frozenset(registry.PACKAGE / f"{name}.py" for name in ("devices", "errors", "progress"))
+"""Modules that decide where a job runs and what it prints, never what it computes."""
+
+
+def _path(module: str) -> Path | None:
+    """The file of a module of this package, or None for anything else."""
+    base = ROOT.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """The package's files that this file imports directly, with the ``__init__`` files on the way."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    found: set[Path] = set()
+    for module in modules:
+        parts = module.split(".")
+        if parts[0] == registry.PACKAGE.name:
+            prefixes = (".".join(parts[: i + 1]) for i in range(len(parts)))
+            found |= {found_path for prefix in prefixes if (found_path := _path(prefix))}
+    return frozenset(found)
+
+
+@cache
+def _closure(start: Path) -> frozenset[Path]:
+    seen, todo = {start}, [start]
+    while todo:
+        for path in _imports(todo.pop()) - seen:
+            seen.add(path)
+            todo.append(path)
+    return frozenset(seen)
+
+
+def closure(script: Path, *plugins: tuple[Role, str]) -> list[str]:
+    """The source files behind a script and the plug-ins that its job loads, sorted.
+
+    Modules without effect on results and empty ``__init__`` files are left out.
+    """
+    paths = _closure(script)
+    for role, name in plugins:
+        paths |= _closure(registry.source(role, name))
+    return sorted(str(path) for path in paths - WITHOUT_EFFECT if path.stat().st_size > 0)

@@ -1,0 +1,128 @@
+"""One canonical JSON spec per job: exactly what changes its result, and nothing else.
+
+Labels, colours, paths, resources and versions stay out. The workflow makes specs from the configuration; the
+stages read them back. Plain dataclasses, so that a stage also runs where only torch and pyarrow are installed.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, Self, get_type_hints
+
+from infoplane.errors import UserError, nearest
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal specs are equal strings."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A job's spec; nested specs and plain JSON values only."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_json(self) -> str:
+        return canonical(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a spec back; raises `UserError` for text that is not this kind of spec."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise UserError(f"the spec is not JSON: {error}") from None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        known = {f.name for f in fields(cls)}
+        for key in values:
+            if key not in known:
+                raise UserError(f"{cls.__name__} has no key '{key}': {nearest(key, known)}")
+        hints = get_type_hints(cls)
+        nested = {k: hints[k].from_dict(v) if is_dataclass(hints[k]) else v for k, v in values.items()}
+        try:
+            return cls(**nested)
+        except TypeError as error:
+            raise UserError(f"{cls.__name__}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Plugin(Spec):
+    """A plug-in and its options, all of them spelled out."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataSpec(Spec):
+    """Which images, and how they are split; counts are numbers of samples."""
+
+    source: Plugin
+    probe: int
+    validation: int
+    train: int | None
+    """None: all that is left."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class CheckpointSpec(Spec):
+    """When a network is saved: step 0, then ``log`` log-spaced steps up to ``log_until``, then ``linear`` even ones."""
+
+    log: int
+    log_until: int
+    linear: int
+
+
+@dataclass(frozen=True)
+class TrainingSpec(Spec):
+    """How a network learns."""
+
+    steps: int
+    batch_size: int
+    optimizer: Literal["sgd", "adamw"]
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    schedule: Literal["constant", "cosine"]
+    warmup: int
+    label_noise: float
+    log_every: int
+    precision: Literal["float32", "bfloat16"]
+    checkpoints: CheckpointSpec
+
+
+@dataclass(frozen=True)
+class TrainSpec(Spec):
+    """One training run."""
+
+    architecture: Plugin
+    shortcut: Plugin
+    seed: int
+    training: TrainingSpec
+
+
+@dataclass(frozen=True)
+class ActivationsSpec(Spec):
+    """What is read out of every checkpoint of a run."""
+
+    sites: list[str]
+    """Patterns (fnmatch) over ``site.part``, such as ``*.z``."""
+    dtype: Literal["float16", "float32"]
+    pool: dict[str, int]
+    """Pattern -> side of the spatial grid that a feature map is averaged to."""
+    project: dict[str, int]
+    """Pattern -> dimensions of a fixed Gaussian random projection of the flattened activation."""
+    recalibration: int
+    """Training samples from which BatchNorm statistics are taken anew at every checkpoint; 0: keep the running ones."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class MeasuresSpec(Spec):
+    """One measure family and its options."""
+
+    family: Plugin
