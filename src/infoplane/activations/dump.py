@@ -1,0 +1,112 @@
+"""Read a run's probe activations at every checkpoint and site, and stream them to Parquet.
+
+Memory holds one checkpoint's weights, one batch and one row group, whatever the size of the dump.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from infoplane.activations.reduce import Reduction, chosen
+from infoplane.data.images import read_split
+from infoplane.data.resident import ResidentSplit
+from infoplane.errors import UserError
+from infoplane.models.batchnorm import has_batchnorm, recalibrated
+from infoplane.models.build import build
+from infoplane.models.sites import depths, reading, visited
+from infoplane.progress import progress
+from infoplane.provenance import versions
+from infoplane.specs import ActivationsSpec, TrainSpec
+from infoplane.storage.checkpoints import CheckpointFile
+from infoplane.storage.tensors import TensorWriter
+
+ROW_GROUP_BYTES = 64 << 20
+LARGEST_BATCH = 512
+
+
+def dump(
+    spec: ActivationsSpec,
+    checkpoints: Path,
+    train_split: Path,
+    probe_split: Path,
+    output: Path,
+    device: torch.device,
+) -> None:
+    """Write the activations of the probe set, one row group per (checkpoint, batch), one column per site.
+
+    BatchNorm statistics are recalibrated on ``spec.recalibration`` training images first. Raises `UserError` for
+    inputs that cannot be read, patterns that match no site, and images that the network was not made for.
+    """
+    run = CheckpointFile(checkpoints)
+    train_spec = TrainSpec.from_dict(run.metadata["spec"])
+    shape, classes = tuple(run.metadata["shape"]), run.metadata["classes"]
+    probe, train = read_split(probe_split), read_split(train_split)
+    if tuple(probe.metadata["shape"]) != shape:
+        raise UserError(f"{probe_split}: images of shape {probe.metadata['shape']}, the network expects {shape}")
+    network = build(train_spec.architecture, train_spec.shortcut, shape, classes, train_spec.seed).to(device)
+    images = ResidentSplit(probe, device)
+    calibration = ResidentSplit(train, device).normalised(slice(spec.recalibration))
+    shapes = visited(network, images.normalised(slice(2)))
+    kept = chosen(spec.sites, list(shapes), "sites")
+    for key, patterns in (("pool", spec.pool), ("project", spec.project)):
+        chosen(list(patterns), list(shapes), key)
+    reductions = {name: Reduction(name, shapes[name], spec, device) for name in kept}
+    tensors = {name: (reduction.shape, spec.dtype) for name, reduction in reductions.items()}
+    bytes_per_row = sum(math.prod(s) for s, _ in tensors.values()) * np.dtype(spec.dtype).itemsize
+    batch = max(1, min(LARGEST_BATCH, ROW_GROUP_BYTES // bytes_per_row))
+    metadata = _metadata(spec, run, network, shapes, reductions)
+    keys = {"step": "int32", "sample": "int32"}
+    with TensorWriter(output, keys, tensors, metadata) as writer, torch.no_grad():
+        for step in progress(run.steps, f"activations of {output.stem}"):
+            network.load_state_dict(run.load(step))
+            reader = recalibrated(network, calibration)
+            with reading(reader) as seen:
+                for start in range(0, len(images), batch):
+                    count = min(batch, len(images) - start)
+                    reader(images.normalised(slice(start, start + count)))
+                    rows = {
+                        "step": np.full(count, step, np.int32),
+                        "sample": np.arange(start, start + count, dtype=np.int32),
+                    }
+                    writer.write(rows, {name: r(seen[name]).cpu().numpy() for name, r in reductions.items()})
+
+
+def _metadata(
+    spec: ActivationsSpec,
+    run: CheckpointFile,
+    network: nn.Module,
+    shapes: dict[str, tuple[int, ...]],
+    reductions: dict[str, Reduction],
+) -> dict[str, Any]:
+    depth = depths(list(shapes))
+    return {
+        "spec": spec.to_dict(),
+        "train_spec": run.metadata["spec"],
+        "status": run.metadata["status"],
+        "diverged_at": run.metadata["diverged_at"],
+        "steps": run.steps,
+        "epochs": [step / run.metadata["batches_per_epoch"] for step in run.steps],
+        "batchnorm": f"recalibrated on {spec.recalibration} training images"
+        if has_batchnorm(network) and spec.recalibration
+        else "running statistics"
+        if has_batchnorm(network)
+        else "none",
+        "sites": [
+            {
+                "name": name.rpartition(".")[0],
+                "part": name.rpartition(".")[2],
+                "depth": depth[name],
+                "column": name,
+                "shape": list(shapes[name]),
+                "stored_shape": list(reduction.shape),
+                "pooled_to": reduction.side,
+                "projection": reduction.projection,
+            }
+            for name, reduction in reductions.items()
+        ],
+        "versions": versions(),
+    }

@@ -1,0 +1,80 @@
+"""A small MLP-Mixer: patches, token-mixing and channel-mixing additions, mean read-out.
+
+Tolstikhin et al. 2021, "MLP-Mixer: an all-MLP architecture for vision" (arXiv:2105.01601), figure 1 and equation 1,
+with any shortcut kind in place of the identity. Sizes are ours.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+
+from infoplane.models.patches import PatchEmbedding
+from infoplane.models.residual import Additions
+from infoplane.models.sites import Site
+from infoplane.options import ResidualOptions, Shape, require_patches, require_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ResidualOptions):
+    patch: Annotated[int, "side of a square patch, in pixels"] = 2
+    dim: Annotated[int, "width of a token"] = 32
+    blocks: Annotated[int, "mixer blocks; each makes two additions, token and channel mixing"] = 4
+    token_dim: Annotated[int, "hidden width of token mixing"] = 32
+    channel_dim: Annotated[int, "hidden width of channel mixing"] = 64
+    norm: Annotated[
+        Literal["pre", "post", "none"], "normalise the branch's input (pre), the sum (post), or neither"
+    ] = "pre"
+
+    def __post_init__(self) -> None:
+        require_positive(self, "patch", "dim", "blocks", "token_dim", "channel_dim")
+
+    @property
+    def additions(self) -> int:
+        return 2 * self.blocks
+
+    def check(self, shape: Shape) -> None:
+        require_patches(self.patch, shape)
+
+
+def mlp(features: int, hidden: int) -> nn.Sequential:
+    """Linear - GELU - linear over the last axis."""
+    return nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, features))
+
+
+class TokenMixing(nn.Module):
+    """The MLP across tokens, the same for every channel: (batch, tokens, dim) to the same."""
+
+    def __init__(self, tokens: int, hidden: int) -> None:
+        super().__init__()
+        self.mlp = mlp(tokens, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Network(nn.Module):
+    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+        super().__init__()
+        dim = options.dim
+        embedding = PatchEmbedding(shape, options.patch, dim)
+        self.stem = nn.Sequential(embedding)
+        self.stem.add_module("z", Site())
+        self.blocks = []
+        for block in range(1, options.blocks + 1):
+            token_mixing = TokenMixing(embedding.tokens, options.token_dim)
+            for part, branch in (("token", token_mixing), ("channel", mlp(dim, options.channel_dim))):
+                self.blocks.append(f"block{block}_{part}")
+                self.add_module(self.blocks[-1], add(branch, dim, norm=lambda: nn.LayerNorm(dim)))
+        self.norm = nn.LayerNorm(dim)
+        self.readout = nn.Sequential()
+        self.readout.add_module("z", Site())
+        self.logits = nn.Sequential(nn.Linear(dim, classes))
+        self.logits.add_module("z", Site())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)  # (batch, tokens, dim)
+        for name in self.blocks:
+            x = self.get_submodule(name)(x)
+        pooled = self.norm(x).mean(dim=1)  # (batch, dim)
+        return self.logits(self.readout(pooled))

@@ -1,0 +1,63 @@
+"""A residual multi-layer perceptron on flattened images: linear stem, additions of small branches, linear classifier.
+
+The fully connected analogue of He et al. 2016 (arXiv:1512.03385), section 3.2, with any shortcut kind; sizes are
+ours. ``layers_per_branch: 1`` with the shortcut ``none`` is a plain MLP.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+
+from infoplane.models.residual import Additions
+from infoplane.models.sites import Site
+from infoplane.options import ResidualOptions, Shape, require_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ResidualOptions):
+    width: Annotated[int, "units in every layer"] = 64
+    blocks: Annotated[int, "residual additions"] = 4
+    layers_per_branch: Annotated[int, "linear layers in a branch, each followed by the activation"] = 2
+    activation: Annotated[Literal["relu", "gelu", "tanh", "linear"], "the branch's activation"] = "relu"
+    norm: Annotated[
+        Literal["pre", "post", "none"], "normalise the branch's input (pre), the sum (post), or neither"
+    ] = "pre"
+
+    def __post_init__(self) -> None:
+        require_positive(self, "width", "blocks", "layers_per_branch")
+
+    @property
+    def additions(self) -> int:
+        return self.blocks
+
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "linear": nn.Identity,
+}
+
+
+class Network(nn.Module):
+    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+        super().__init__()
+        width, activation = options.width, ACTIVATIONS[options.activation]
+        channels, height, width_px = shape
+        self.stem = nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width_px, width))
+        self.stem.add_module("z", Site())
+        self.blocks = [f"block{block + 1}" for block in range(options.blocks)]
+        for name in self.blocks:
+            layers = [(nn.Linear(width, width), activation()) for _ in range(options.layers_per_branch)]
+            branch = nn.Sequential(*(module for layer in layers for module in layer))
+            self.add_module(name, add(branch, width, norm=lambda: nn.LayerNorm(width)))
+        self.logits = nn.Sequential(nn.Linear(width, classes))
+        self.logits.add_module("z", Site())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)  # (batch, width)
+        for name in self.blocks:
+            x = self.get_submodule(name)(x)
+        return self.logits(x)

@@ -1,0 +1,94 @@
+"""A small vision transformer: patches, attention and MLP additions, mean or class-token read-out.
+
+Dosovitskiy et al. 2021, "An image is worth 16x16 words" (arXiv:2010.11929), figure 1 and equations 1-4, with any
+shortcut kind in place of the identity. Sizes are ours.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from infoplane.models.patches import PatchEmbedding
+from infoplane.models.residual import Additions
+from infoplane.models.sites import Site
+from infoplane.options import ResidualOptions, Shape, require, require_patches, require_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ResidualOptions):
+    patch: Annotated[int, "side of a square patch, in pixels"] = 2
+    dim: Annotated[int, "width of a token"] = 32
+    blocks: Annotated[int, "transformer blocks; each makes two additions, attention and MLP"] = 4
+    heads: Annotated[int, "attention heads"] = 4
+    mlp_ratio: Annotated[int, "hidden width of the MLP as a multiple of dim"] = 2
+    pool: Annotated[Literal["mean", "cls"], "read-out: the mean of the tokens, or a class token"] = "mean"
+    norm: Annotated[
+        Literal["pre", "post", "none"], "normalise the branch's input (pre), the sum (post), or neither"
+    ] = "pre"
+
+    def __post_init__(self) -> None:
+        require_positive(self, "patch", "dim", "blocks", "heads", "mlp_ratio")
+        require(self.dim % self.heads == 0, f"heads ({self.heads}) must divide dim ({self.dim})")
+
+    @property
+    def additions(self) -> int:
+        return 2 * self.blocks
+
+    def check(self, shape: Shape) -> None:
+        require_patches(self.patch, shape)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (their appendix A): (batch, tokens, dim) to the same."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.output = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, dim = x.shape
+        q, k, v = (
+            self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        )  # each (batch, heads, tokens, dim / heads)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.output(mixed.transpose(1, 2).reshape(batch, tokens, dim))
+
+
+class Network(nn.Module):
+    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+        super().__init__()
+        dim = options.dim
+        self.pool = options.pool
+        self.embedding = PatchEmbedding(shape, options.patch, dim)
+        tokens = self.embedding.tokens + (self.pool == "cls")
+        self.cls = nn.Parameter(torch.zeros(1, 1, dim)) if self.pool == "cls" else None
+        self.positions = nn.Parameter(0.02 * torch.randn(1, tokens, dim))
+        self.stem = nn.Sequential()
+        self.stem.add_module("z", Site())
+        self.blocks = []
+        for block in range(1, options.blocks + 1):
+            mlp = nn.Sequential(
+                nn.Linear(dim, options.mlp_ratio * dim), nn.GELU(), nn.Linear(options.mlp_ratio * dim, dim)
+            )
+            for part, branch in (("attention", Attention(dim, options.heads)), ("mlp", mlp)):
+                self.blocks.append(f"block{block}_{part}")
+                self.add_module(self.blocks[-1], add(branch, dim, norm=lambda: nn.LayerNorm(dim)))
+        self.readout = nn.Sequential(nn.LayerNorm(dim))
+        self.readout.add_module("z", Site())
+        self.logits = nn.Sequential(nn.Linear(dim, classes))
+        self.logits.add_module("z", Site())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embedding(x)  # (batch, tokens, dim)
+        if self.cls is not None:
+            x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1)
+        x = self.stem(x + self.positions)
+        for name in self.blocks:
+            x = self.get_submodule(name)(x)
+        pooled = x.mean(dim=1) if self.cls is None else x[:, 0]  # (batch, dim)
+        return self.logits(self.readout(pooled))

@@ -1,0 +1,24 @@
+"""From a spec to a network with seeded weights."""
+
+import torch
+from torch import nn
+
+from infoplane import registry
+from infoplane.models.residual import Additions
+from infoplane.options import Shape
+from infoplane.specs import Plugin
+
+
+def build(architecture: Plugin, shortcut: Plugin, shape: Shape, classes: int, seed: int) -> nn.Module:
+    """The untrained network, float32 on the CPU; the same seed gives the same weights on every machine.
+
+    shape: (channels, height, width) of an image; the network maps (n, C, H, W) to logits (n, classes).
+    """
+    plugin = registry.load("architecture", architecture.kind)
+    options = plugin.Options(**architecture.options)
+    torch.manual_seed(seed)
+    additions = Additions(shortcut.kind, shortcut.options, options, options.additions)
+    network: nn.Module = plugin.Network(options, shape, classes, additions)
+    if additions.made != options.additions:
+        raise ValueError(f"{architecture.kind}: {additions.made} additions made, {options.additions} declared")
+    return network

@@ -1,0 +1,17 @@
+"""Cutting images into patches, for the token architectures."""
+
+from torch import Tensor, nn
+
+from infoplane.options import Shape
+
+
+class PatchEmbedding(nn.Module):
+    """Images (batch, C, H, W) to tokens (batch, H W / patch^2, dim), one linear map per patch."""
+
+    def __init__(self, shape: Shape, patch: int, dim: int) -> None:
+        super().__init__()
+        self.tokens = (shape[1] // patch) * (shape[2] // patch)
+        self.projection = nn.Conv2d(shape[0], dim, patch, patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.projection(x).flatten(2).transpose(1, 2)

@@ -1,0 +1,33 @@
+"""Linear maps along one axis, the same for every position: a 1x1 convolution and a token-wise linear layer alike."""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Init = Literal["random", "identity", "orthogonal"]
+
+
+class PointwiseLinear(nn.Module):
+    """y = W x along ``channel_axis``, without bias; x: (N, C) or (N, T, C) with axis -1, (N, C, H, W) with axis 1.
+
+    ``random`` draws W uniformly from +-1/sqrt(features), the default of PyTorch's linear and convolution layers.
+    """
+
+    def __init__(self, features: int, channel_axis: int, init: Init = "random") -> None:
+        super().__init__()
+        self.channel_axis = channel_axis
+        self.weight = nn.Parameter(torch.empty(features, features))
+        if init == "identity":
+            nn.init.eye_(self.weight)
+        elif init == "orthogonal":
+            nn.init.orthogonal_(self.weight)
+        else:
+            nn.init.uniform_(self.weight, -1 / math.sqrt(features), 1 / math.sqrt(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.channel_axis == 1 and x.ndim == 4:
+            return F.conv2d(x, self.weight[:, :, None, None])
+        return F.linear(x, self.weight)

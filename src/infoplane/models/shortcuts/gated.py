@@ -1,0 +1,31 @@
+"""z = (1 - t) x + t f with a learned gate t = sigmoid(W x + b).
+
+Highway networks (Srivastava et al. 2015, arXiv:1505.00387), equation 3.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from infoplane.models.pointwise import PointwiseLinear
+from infoplane.models.residual import Place
+
+
+@dataclass(frozen=True)
+class Options:
+    bias: Annotated[float, "where b starts; negative carries x through at first"] = -1.0
+
+
+class Shortcut(nn.Module):
+    def __init__(self, options: Options, place: Place) -> None:
+        super().__init__()
+        self.gate = PointwiseLinear(place.features, place.channel_axis)
+        self.bias = nn.Parameter(torch.full((place.features,), options.bias))
+        self.channel_axis = place.channel_axis
+
+    def forward(self, x: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+        bias = self.bias[:, None, None] if self.channel_axis == 1 and x.ndim == 4 else self.bias
+        t = torch.sigmoid(self.gate(x) + bias)
+        return (1 - t) * x, t * f

@@ -1,0 +1,13 @@
+"""No shortcut: z = f, a plain network of the same branches."""
+
+from torch import Tensor, nn
+
+from infoplane.models.residual import Place
+
+
+class Shortcut(nn.Module):
+    def __init__(self, options: None, place: Place) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, f: Tensor) -> tuple[None, Tensor]:
+        return None, f

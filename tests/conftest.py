@@ -1,0 +1,55 @@
+"""Small real inputs that several tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from infoplane.data.prepare import prepare
+from infoplane.specs import CheckpointSpec, DataSpec, Plugin, TrainingSpec, TrainSpec
+
+torch.set_num_threads(1)
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The digits, split into 300 training, 60 validation and 60 probe images."""
+    folder = tmp_path_factory.mktemp("splits")
+    paths = {name: folder / f"{name}.parquet" for name in ("train", "validation", "probe")}
+    prepare(DataSpec(Plugin("digits"), probe=60, validation=60, train=300, seed=0), folder, paths)
+    return paths
+
+
+def training(**changes: object) -> TrainingSpec:
+    """A training spec of a few steps."""
+    values: dict[str, object] = {
+        "steps": 12,
+        "batch_size": 32,
+        "optimizer": "sgd",
+        "learning_rate": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "cosine",
+        "warmup": 2,
+        "label_noise": 0.0,
+        "log_every": 5,
+        "precision": "float32",
+        "checkpoints": CheckpointSpec(log=3, log_until=6, linear=2),
+    }
+    return TrainingSpec(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def train_spec() -> Callable[..., TrainSpec]:
+    """Makes the spec of a tiny run: ``train_spec("mlp", "identity", seed=1, steps=20)``."""
+
+    def make(architecture: str = "mlp", shortcut: str = "identity", seed: int = 0, **changes: object) -> TrainSpec:
+        options = {"mlp": {"width": 16, "blocks": 2}, "resnet": {"width": 4, "blocks": 2}}
+        token = {"dim": 8, "blocks": 1, "patch": 4}
+        plugin = Plugin(architecture, options.get(architecture, token))
+        return TrainSpec(plugin, Plugin(shortcut), seed, training(**changes))
+
+    return make

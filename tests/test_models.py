@@ -1,0 +1,190 @@
+"""Every architecture with every shortcut kind; what each kind promises."""
+
+import pytest
+import torch
+
+from infoplane import registry
+from infoplane.models.batchnorm import recalibrated
+from infoplane.models.build import build
+from infoplane.models.pointwise import PointwiseLinear
+from infoplane.models.residual import Place, ResidualAddition
+from infoplane.models.sites import depths, reading, sites, visited
+from infoplane.options import ResidualOptions
+from infoplane.specs import Plugin
+
+SHAPE = (3, 8, 8)
+ARCHITECTURES = registry.names("architecture")
+SHORTCUTS = registry.names("shortcut")
+
+
+def images(n: int = 4) -> torch.Tensor:
+    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(0))
+
+
+def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
+    plugin = registry.load("shortcut", kind)
+    return plugin.Shortcut(plugin.Options(**options) if hasattr(plugin, "Options") else None, place)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", SHORTCUTS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_trains_and_is_finite(architecture: str, kind: str) -> None:
+    network = build(Plugin(architecture), Plugin(kind), SHAPE, 5, seed=0)
+    logits = network(images())
+    assert logits.shape == (4, 5)
+    logits.square().mean().backward()
+    assert torch.isfinite(logits).all()
+    trained = [p for p in network.parameters() if p.requires_grad]
+    reached = [p for p in trained if p.grad is not None and torch.isfinite(p.grad).all()]
+    assert len(reached) == len(trained)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
+    first, again, other = (build(Plugin(architecture), Plugin("gated"), SHAPE, 5, seed) for seed in (1, 1, 2))
+    torch.randn(3)
+    for (name, a), b, c in zip(first.state_dict().items(), again.state_dict().values(), other.state_dict().values()):
+        assert torch.equal(a, b), name
+        if name.endswith("weight") and a.ndim > 1:
+            assert not torch.equal(a, c), name
+
+
+@pytest.mark.parametrize("kind", SHORTCUTS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_sum_is_shortcut_plus_branch(architecture: str, kind: str) -> None:
+    """Whatever a kind scales or mixes, z is the activation of s + f."""
+    network = build(Plugin(architecture), Plugin(kind), SHAPE, 5, seed=0).eval()
+    with torch.no_grad(), reading(network) as seen:
+        network(images())
+    additions = [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]
+    assert additions
+    for name in additions:
+        addition = network.get_submodule(name)
+        total = seen[f"{name}.f"] + (seen[f"{name}.s"] if f"{name}.s" in seen else 0)
+        assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
+        assert (f"{name}.s" in seen) == (kind != "none")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_sites_run_from_stem_to_logits(architecture: str) -> None:
+    network = build(Plugin(architecture), Plugin("identity"), SHAPE, 5, seed=0)
+    shapes = visited(network, images(2))
+    assert network.training
+    assert set(shapes) == set(sites(network))
+    names = list(shapes)
+    assert names[0] == "stem.z" and names[-1] == "logits.z" and shapes["logits.z"] == (5,)
+    depth = depths(names)
+    assert depth["stem.z"] == 0
+    assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
+    assert sorted({d for d in depth.values()}) == list(range(len([n for n in names if n.endswith(".z")])))
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_norm_placement(architecture: str, norm: str) -> None:
+    network = build(Plugin(architecture, {"norm": norm}), Plugin("identity"), SHAPE, 5, seed=0)
+    addition = next(m for m in network.modules() if isinstance(m, ResidualAddition))
+    assert isinstance(addition.pre_norm, torch.nn.Identity) == (norm != "pre")
+    assert isinstance(addition.post_norm, torch.nn.Identity) == (norm != "post")
+    assert torch.isfinite(network(images())).all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_zero_initialised_branch_starts_as_its_shortcut(architecture: str) -> None:
+    options = {"zero_init": True, "post_activation": "none", "norm": "pre"}
+    if architecture == "mlp":
+        options["activation"] = "linear"
+    network = build(Plugin(architecture, options), Plugin("identity"), SHAPE, 5, seed=0).eval()
+    with torch.no_grad(), reading(network) as seen:
+        network(images())
+    for name in seen:
+        if name.endswith(".f"):
+            assert not seen[name].any(), name
+            assert torch.equal(seen[name[:-1] + "z"], seen[name[:-1] + "s"])
+
+
+def test_resnet_stages_halve_and_double() -> None:
+    options = {"width": 4, "blocks": 2, "stages": 3, "stem_pool": 2}
+    for kind in SHORTCUTS:
+        shapes = visited(build(Plugin("resnet", options), Plugin(kind), SHAPE, 5, seed=0), images(2))
+        assert shapes["block2.z"] == (4, 4, 4)
+        assert shapes["block3.z"] == (8, 2, 2)
+        assert shapes["block6.z"] == (16, 1, 1)
+
+
+PLACES = [Place(6, -1, 0.5), Place(6, 1, 0.5)]
+INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3)]
+
+
+@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS)))
+def test_what_each_kind_adds(place: Place, x: torch.Tensor) -> None:
+    f = torch.randn_like(x)
+    s, g = shortcut("identity", place)(x, f)
+    assert s is x and g is f
+    s, g = shortcut("none", place)(x, f)
+    assert s is None and g is f
+    s, g = shortcut("scaled", place, alpha=0.25)(x, f)
+    assert torch.equal(s, 0.25 * x) and g is f
+    s, g = shortcut("rezero", place)(x, f)
+    assert s is x and not g.any()
+    s, g = shortcut("projection", place, init="identity")(x, f)
+    assert torch.allclose(s, x, atol=1e-6)
+    gated = shortcut("gated", place, bias=-50.0)
+    s, g = gated(x, f)
+    assert torch.allclose(s, x, atol=1e-5) and torch.allclose(g, torch.zeros_like(g), atol=1e-5)
+    dense = shortcut("dense", place)
+    both = torch.cat([x, f], dim=place.channel_axis)
+    weight = torch.cat([dense.from_x.weight, dense.from_f.weight], dim=1)
+    expected = torch.movedim(torch.movedim(both, place.channel_axis, -1) @ weight.T, -1, place.channel_axis)
+    assert torch.allclose(sum(dense(x, f)), expected, atol=1e-5)
+
+
+def test_orthogonal_projection_is_frozen_and_keeps_norms() -> None:
+    module = shortcut("projection", PLACES[0], init="orthogonal")
+    assert not any(p.requires_grad for p in module.parameters())
+    s, _ = module(INPUTS[0], INPUTS[0])
+    assert torch.allclose(s.norm(dim=-1), INPUTS[0].norm(dim=-1), atol=1e-4)
+
+
+def test_stochastic_depth_keeps_the_mean_and_drops_whole_samples() -> None:
+    module = shortcut("stochastic_depth", Place(6, -1, 1.0), survival=0.5)
+    f = torch.ones(4000, 6)
+    torch.manual_seed(0)
+    _, dropped = module(f, f)
+    assert set(dropped.unique().tolist()) == {0.0, 1.0}
+    assert (dropped == dropped[:, :1]).all()
+    assert abs(float(dropped.mean()) - 0.5) < 0.05
+    module.eval()
+    assert torch.equal(module(f, f)[1], 0.5 * f)
+
+
+def test_pointwise_linear_is_the_same_map_for_tokens_and_feature_maps() -> None:
+    tokens = torch.randn(2, 9, 6)
+    over_tokens, over_maps = PointwiseLinear(6, -1), PointwiseLinear(6, 1)
+    over_maps.load_state_dict(over_tokens.state_dict())
+    maps = tokens.transpose(1, 2).reshape(2, 6, 3, 3)
+    assert torch.allclose(over_maps(maps).flatten(2).transpose(1, 2), over_tokens(tokens), atol=1e-6)
+
+
+def test_recalibrated_batchnorm_normalises_its_samples_and_leaves_the_network_alone() -> None:
+    network = build(Plugin("resnet", {"width": 4, "blocks": 1}), Plugin("none"), SHAPE, 5, seed=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    x = 5 + 3 * images(64)
+    reader = recalibrated(network, x)
+    assert not reader.training and network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    with torch.no_grad():
+        normed = reader.stem[1](reader.stem[0](x))
+    assert normed.mean().abs() < 1e-3 and abs(float(normed.var()) - 1) < 0.02
+
+
+def test_unknown_names_come_with_the_nearest() -> None:
+    from infoplane.errors import UserError
+
+    with pytest.raises(UserError, match="unknown shortcut 'identty': did you mean 'identity'"):
+        registry.load("shortcut", "identty")
+
+
+def test_residual_options_are_what_additions_stand_on() -> None:
+    for name in ARCHITECTURES:
+        assert issubclass(registry.load("architecture", name).Options, ResidualOptions)
