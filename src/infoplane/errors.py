@@ -1,10 +1,15 @@
 """Errors that are written for a person: which file, which key, what was expected, what to do."""
 
 import difflib
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a quota, a limit on file sizes."""
 
 
 class UserError(Exception):
@@ -31,7 +36,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        if error.errno in NO_SPACE:
             where = f" while writing {error.filename}" if error.filename else ""
             print(f"error: no space left on the disk{where}: free some and run again.", file=sys.stderr)
             raise SystemExit(2) from None

@@ -6,6 +6,7 @@ several keys in no fixed order and files must be the same to the bit.
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
             )
             temporary.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         except SafetensorError as error:
-            if "os error 28" in str(error) or "os error 122" in str(error):
-                raise OSError(28, "No space left on device", str(path)) from None
-            raise
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
 def _umask() -> int:

@@ -1,0 +1,24 @@
+"""Split a data set into train, validation and probe."""
+
+import argparse
+from pathlib import Path
+
+from infoplane.data.prepare import prepare
+from infoplane.errors import run_script
+from infoplane.specs import DataSpec
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="the DataSpec as JSON")
+    parser.add_argument("--folder", type=Path, required=True, help="where downloads are kept")
+    parser.add_argument("--train", type=Path, required=True, help="the training split to write")
+    parser.add_argument("--validation", type=Path, required=True, help="the validation split to write")
+    parser.add_argument("--probe", type=Path, required=True, help="the probe split to write")
+    args = parser.parse_args()
+    outputs = {"train": args.train, "validation": args.validation, "probe": args.probe}
+    prepare(DataSpec.from_json(args.spec), args.folder, outputs)
+
+
+if __name__ == "__main__":
+    run_script(main)

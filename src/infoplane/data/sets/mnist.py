@@ -1,0 +1,42 @@
+"""70,000 handwritten digits, 28x28, downloaded; official training and test images, pooled.
+
+Source: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document recognition.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infoplane.data.idx import load_idx
+from infoplane.data.images import Images
+from infoplane.options import Shape
+
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
+MD5S = (
+    "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "d53e105ee54ea40749a09fcbcd1e9432",
+    "9fb629c4189551a2d022fa330f9573f3",
+    "ec29112dd5afa0611ce80d1b7f02629c",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """There is nothing to choose."""
+
+    @property
+    def shape(self) -> Shape:
+        return (1, 28, 28)
+
+    @property
+    def classes(self) -> int:
+        return 10
+
+    @property
+    def size(self) -> int | None:
+        return 70000
+
+
+def load(options: Options, folder: Path) -> Images:
+    """Read the idx files in ``folder/MNIST/raw`` (torchvision's place for them), downloaded where missing."""
+    names = tuple(str(digit) for digit in range(options.classes))
+    return load_idx(folder / "MNIST" / "raw", "mnist", MD5S, MIRRORS, names)

@@ -1,0 +1,152 @@
+"""Bad shards and folders of images: one clear sentence that names the file and row, nothing half-written."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from data_sources import (
+    encode,
+    local_folder,
+    refused,
+    some_images,
+    write_shard,
+)
+from PIL import Image
+
+from infoplane import registry
+
+# Shards
+
+
+def good_images(count: int) -> list[bytes | None]:
+    return [encode(image) for image in some_images(count, (3, 8, 8), 1)[0]]
+
+
+def refused_shard(tmp_path: Path, **options: Any) -> str:
+    return refused(tmp_path, "image_parquet", {"path": str(tmp_path / "s"), "side": 8, "classes": 2} | options)
+
+
+def damaged_image(how: str) -> bytes | None:
+    good = encode(some_images(1, (3, 8, 8), 1)[0][0], "JPEG")
+    deep = encode(np.zeros((1, 8, 8), np.uint16))
+    return {"cut": good[:-40], "text": b"<html>", "empty": b"", "null": None, "16 bit": deep}[how]
+
+
+@pytest.mark.parametrize(
+    "how, expected",
+    [
+        ("cut", "is not a readable PNG or JPEG image"),
+        ("text", "is not a readable PNG or JPEG image."),
+        ("empty", "is not a readable PNG or JPEG image."),
+        ("null", "holds no image bytes."),
+        ("16 bit", "expected 8 bits per channel"),
+    ],
+)
+@pytest.mark.parametrize("struct", [True, False])
+def test_a_bad_image_is_named_by_shard_and_row(how: str, expected: str, struct: bool, tmp_path: Path) -> None:
+    labels = np.arange(20) % 2
+    write_shard(tmp_path / "s" / "0.parquet", good_images(20), labels, struct=struct)
+    images = good_images(20)
+    images[13] = damaged_image(how)
+    bad = write_shard(tmp_path / "s" / "1.parquet", images, labels, struct=struct, row_group_size=6)
+    message = refused_shard(tmp_path)
+    assert message.startswith(f"row 13 of {bad} ") and expected in message
+
+
+def test_a_null_struct_is_a_missing_image(tmp_path: Path) -> None:
+    path = tmp_path / "s" / "0.parquet"
+    path.parent.mkdir()
+    cells = [None if row == 3 else {"bytes": image, "path": ""} for row, image in enumerate(good_images(8))]
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    pq.write_table(pa.table({"img": pa.array(cells, kind), "label": pa.array([0, 1] * 4)}), path)
+    assert refused_shard(tmp_path) == f"row 3 of {path} holds no image bytes."
+
+
+def test_an_image_of_another_size_says_what_to_set(tmp_path: Path) -> None:
+    images = good_images(8)
+    images[5] = encode(np.zeros((3, 6, 9), np.uint8))
+    path = write_shard(tmp_path / "s" / "0.parquet", images, [0, 1] * 4)
+    assert refused_shard(tmp_path) == f"row 5 of {path} is 6x9 pixels, expected 8x8: set `side`, or `resize`."
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_out_of_range_is_named_by_shard_and_row(label: int, tmp_path: Path) -> None:
+    write_shard(tmp_path / "s" / "0.parquet", good_images(8), [0, 1] * 4)
+    path = write_shard(tmp_path / "s" / "1.parquet", good_images(4), [0, 1, label, 1])
+    assert refused_shard(tmp_path) == f"row 2 of {path} has the label {label}, outside 0..1."
+
+
+def test_labels_that_are_missing_or_no_integers(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "s" / "0.parquet", good_images(4), [0, None, 1, 0])
+    assert refused_shard(tmp_path) == f"row 1 of {path} has no label."
+    write_shard(path, good_images(4), ["cat", "dog", "cat", "dog"])
+    assert refused_shard(tmp_path) == f"column 'label' of {path} is string: expected integer labels."
+
+
+def test_missing_columns_are_answered_with_those_there_are(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "s" / "0.parquet", good_images(4), [0, 1, 0, 1], column="picture")
+    assert refused_shard(tmp_path) == (
+        f"{path} has no column 'image' or 'img': it has 'picture', 'label'; name one with `image`."
+    )
+    message = refused_shard(tmp_path, image="picture", label="fine_label")
+    assert message == f"{path} has no column 'fine_label': it has 'picture', 'label'; name one with `label`."
+    assert "column 'label'" in (message := refused_shard(tmp_path, image="label")) and "encoded images" in message
+
+
+def test_class_names_of_another_number(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "s" / "0.parquet", good_images(4), [0, 1, 0, 1])
+    hub = b'{"info": {"features": {"label": {"names": ["a", "b", "c"]}}}}'
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"huggingface": hub}), path)
+    assert "names 3 classes, but `classes` is 2" in refused_shard(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 100, -9])
+def test_a_truncated_shard(keep: int, tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "s" / "0.parquet", good_images(8), [0, 1] * 4)
+    path.write_bytes(path.read_bytes()[:keep])
+    message = refused_shard(tmp_path)
+    assert f"{path} is not a complete Parquet file" in message and "download it again" in message
+
+
+def test_a_shard_that_is_damaged_in_the_middle(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "s" / "0.parquet", good_images(8), [0, 1] * 4)
+    content = bytearray(path.read_bytes())
+    content[4:400] = b"\xff" * 396
+    path.write_bytes(content)
+    assert f"{path} is not a complete Parquet file" in refused_shard(tmp_path)
+
+
+def test_no_shards(tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere")
+    assert f"{missing} does not exist" in refused_shard(tmp_path, path=missing)
+    assert "no file matches" in refused_shard(tmp_path, path=f"{tmp_path}/*.parquet")
+    (tmp_path / "s").mkdir()
+    assert "no file matches" in refused_shard(tmp_path)
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s" / "0.parquet", [], pa.array([], pa.int64()))
+    assert "holds no samples" in refused_shard(tmp_path)
+
+
+def test_folders_that_are_not_as_declared(tmp_path: Path) -> None:
+    module = registry.load("data set", "image_folder")
+    options = local_folder(module, tmp_path)
+    root = Path(options["path"])
+    message = refused(tmp_path, "image_folder", options | {"classes": 3})
+    assert message == f"{root} has 4 sub-folders (kind 0, kind 1, kind 2, kind 3), but `classes` is 3."
+    bad = root / "kind 2" / "002.png"
+    bad.write_bytes(b"GIF89a")
+    assert refused(tmp_path, "image_folder", options, probe=30, validation=20).startswith(f"{bad} is not a readable")
+    (root / "empty").mkdir()
+    assert f"{root / 'empty'} holds no .png" in refused(tmp_path, "image_folder", options | {"classes": 5})
+    assert "is not a folder" in refused(tmp_path, "image_folder", options | {"path": str(bad)})
+
+
+def test_an_image_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    path = write_shard(tmp_path / "s" / "0.parquet", good_images(4) * 2, [0, 1] * 4)
+    assert f"of {path} is not a readable PNG or JPEG image" in refused_shard(tmp_path)
