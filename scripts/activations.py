@@ -6,6 +6,7 @@ from pathlib import Path
 from infoplane.devices import lease
 
 from infoplane.errors import run_script
+from infoplane.progress import timed
 from infoplane.specs import ActivationsSpec
 
 
@@ -27,7 +28,8 @@ def main() -> None:
         from infoplane.activations.dump import dump
 
         torch.set_num_threads(args.threads)
-        dump(spec, args.checkpoints, args.train, args.probe, args.output, torch.device(device))
+        with timed("reading activations"):
+            dump(spec, args.checkpoints, args.train, args.probe, args.output, torch.device(device))
 
 
 if __name__ == "__main__":

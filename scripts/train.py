@@ -6,6 +6,7 @@ from pathlib import Path
 from infoplane.devices import lease
 
 from infoplane.errors import run_script
+from infoplane.progress import timed
 from infoplane.specs import TrainSpec
 
 
@@ -28,15 +29,9 @@ def main() -> None:
         from infoplane.training.run import train
 
         torch.set_num_threads(args.threads)
-        train(
-            spec,
-            args.train,
-            args.validation,
-            args.checkpoints,
-            args.history,
-            args.state,
-            torch.device(device),
-        )
+        outputs = args.checkpoints, args.history, args.state
+        with timed("training"):
+            train(spec, args.train, args.validation, *outputs, torch.device(device))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Progress of long steps: a bar on a terminal, a line now and then in a log."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -27,3 +28,11 @@ def progress(items: Iterable[Item], what: str, total: int | None = None, done: i
             of = f"/{count}" if count else ""
             print(f"{what}: {index}{of} in {now - started:.0f} s", file=sys.stderr, flush=True)
         yield item
+
+
+@contextlib.contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say on stderr how long the block took, so that a log tells work from process start and imports."""
+    started = time.perf_counter()
+    yield
+    print(f"{what} took {time.perf_counter() - started:.3f} s", file=sys.stderr, flush=True)

@@ -78,11 +78,11 @@ def _scalar(value: Any) -> str:
 
 
 def _comment(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+    return textwrap.wrap(text, 118, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
 
 
 def _plugin_lines(role: Role, name: str, indent: str) -> list[str]:
-    lines = _comment(registry.summary(role, name), indent) + [f"{indent}# {name}:"]
+    lines = [f"{indent}# {name}:", *_comment(registry.summary(role, name), indent + "#   ")]
     docs = option_docs(role, name)
     for field in fields(registry.options_class(role, name)):
         shown = _scalar(field.default) if field.default is not MISSING else "(required)"
@@ -96,21 +96,18 @@ def _section_lines(model: BaseModel, indent: str) -> list[str]:
     lines: list[str] = []
     for key, info in type(model).model_fields.items():
         value = getattr(model, key)
-        if info.description:
-            lines += _comment(info.description, indent)
+        if not indent and (isinstance(value, BaseModel) or key in SECTIONS):
+            lines.append("")
         if isinstance(value, BaseModel):
-            if not indent:
-                lines.append("")
             lines += _comment((type(value).__doc__ or "").strip(), indent)
             lines += [f"{indent}{key}:", *_section_lines(value, indent + "  ")]
         elif key in SECTIONS and not indent:
-            lines.append(f"{key}:")
+            lines.append(f"{key}: # {info.description}")
             lines += [f"  {name}:" for name in value]
-            lines.append("  # there are:")
             for name in registry.names(SECTIONS[key]):
                 lines += _plugin_lines(SECTIONS[key], name, "  ")
         else:
-            lines.append(f"{indent}{key}: {_scalar(value)}")
+            lines.append(f"{indent}{key}: {_scalar(value)} # {info.description}")
     if isinstance(model, Data):
         lines.append(f"{indent}# options of each data set:")
         for name in registry.names("data set"):

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from infoplane.errors import UserError
 from infoplane.options import Shape
 
-Resize = Literal["no", "crop", "stretch"]
+Resize = Literal["refuse", "crop", "stretch"]
 
 MODES = {1: "L", 3: "RGB"}
 EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
@@ -76,7 +76,7 @@ def decode(encoded: bytes, shape: Shape, resize: Resize) -> np.ndarray:
     if image.mode != MODES[channels]:
         image = image.convert(MODES[channels])
     if image.size != (width, height):
-        if resize == "no":
+        if resize == "refuse":
             raise ValueError(
                 f"is {image.height}x{image.width} pixels, expected {height}x{width}: set `side`, or `resize`"
             )

@@ -20,7 +20,7 @@ from infoplane.errors import UserError
 from infoplane.storage.atomic import atomic_path
 from infoplane.storage.parquet import encode_metadata, metadata, open_parquet
 
-PAGE_BYTES = 1 << 24
+PAGE_BYTES = 1 << 20
 
 Tensors = Mapping[str, tuple[tuple[int, ...], str]]
 """Column name -> (shape of one sample, numpy dtype name)."""

@@ -24,9 +24,9 @@ class Options:
     channels: Annotated[Literal[1, 3], "1: grey, 3: colour; images are converted where they differ"] = 3
     side: Annotated[int, "height and width in pixels"] = 32
     resize: Annotated[
-        Literal["no", "crop", "stretch"],
+        Literal["refuse", "crop", "stretch"],
         "for images of another size: refuse them, scale and cut out the middle, or scale both sides",
-    ] = "no"
+    ] = "refuse"
 
     def __post_init__(self) -> None:
         require(bool(self.path), "path is needed: a folder with one sub-folder of images per class")

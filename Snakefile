@@ -1,0 +1,39 @@
+"""infoplane: train networks, read their activations, measure them, draw information planes.
+
+snakemake --cores 8 --resources gpu=2                                    the demo, config/config.yaml
+snakemake --cores 8 --configfile config/experiments/cifar10_parquet.yaml another experiment
+snakemake --cores 8 partial                                              tables and report of what exists so far
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/measures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """The report of the whole experiment, with its charts and tables."""
+    default_target: True
+    input:
+        everything(),
+
+
+rule partial:
+    """The same, of the runs that are measured so far; trains nothing."""
+    input:
+        everything("partial/"),
+
+
+onsuccess:
+    print(summary(), file=sys.stderr)

@@ -1,0 +1,159 @@
+"""The configuration: what is accepted, what is refused and in which words, and what ends up in a spec."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+from workflow import tiny
+
+from infoplane import registry
+from infoplane.config.load import Run, load
+from infoplane.config.template import default_text, json_schema, schema_text
+from infoplane.errors import UserError
+from infoplane.sources import closure
+from infoplane.specs import ActivationsSpec, DataSpec, MeasuresSpec, TrainSpec
+
+EXPERIMENTS = [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "experiments").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_shipped_experiment_is_valid(path: Path) -> None:
+    plan = load(yaml.safe_load(path.read_text()))
+    assert plan.config.experiment == ("demo" if path.stem == "config" else path.stem)
+    assert len(plan.runs) == len(plan.architectures) * len(plan.shortcuts) * len(plan.config.seeds)
+
+
+def test_the_generated_files_tell_the_truth() -> None:
+    """Run scripts/config.py after a change of models or plug-ins."""
+    assert (REPOSITORY / "config" / "schema.json").read_text() == schema_text()
+    assert (REPOSITORY / "config" / "default.yaml").read_text() == default_text()
+
+
+def test_the_default_file_is_the_default() -> None:
+    assert load(yaml.safe_load(default_text())) == load({})
+
+
+def test_the_schema_knows_every_plugin_and_option() -> None:
+    schema = json_schema()
+    for section in ("architectures", "shortcuts", "measures", "charts"):
+        for name, entry in schema["properties"][section]["properties"].items():
+            assert entry["anyOf"][0]["description"], (section, name)
+            for option, described in entry["anyOf"][0].get("properties", {}).items():
+                assert option == "training" or described["description"], (section, name, option)
+    assert set(schema["$defs"]["Data"]["properties"]["kind"]["enum"]) == set(registry.names("data set"))
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"sedes": [1]}, "sedes: unknown key: did you mean 'seeds'?"),
+    ({"training": {"stepz": 3}}, "training.stepz: unknown key: did you mean 'steps'?"),
+    ({"training": {"steps": "many"}}, "training.steps: input should be a valid integer"),
+    ({"training": {"checkpoints": {"lineer": 1}}}, "training.checkpoints.lineer: unknown key: did you mean 'linear'?"),
+    ({"training": {"warmup": 900}}, "training: warmup (900) must be shorter than steps (640)"),
+    ({"training": {"optimizer": "sdg"}}, "training.optimizer: input should be 'sgd' or 'adamw', got 'sdg'"),
+    ({"architectures": {"resnt": None}}, "architectures.resnt: unknown architecture 'resnt': did you mean 'resnet'?"),
+    ({"architectures": {"resnet": {"widht": 3}}}, "architectures.resnet: unknown key 'widht': did you mean 'width'?"),
+    ({"architectures": {"resnet": {"width": "a"}}}, "architectures.resnet.width: input should be a valid integer"),
+    ({"architectures": {"resnet": {"width": 0}}}, "architectures.resnet: width must be at least 1, got 0"),
+    (
+        {"architectures": {"vit": {"patch": 3}}},
+        "architectures.vit: patch 3 does not divide the images' height and width, 8x8; the images of 'digits' are 1x8x8",
+    ),
+    ({"architectures": {"resnet": {"stages": 5}}}, "which 8x8 images do not allow"),
+    ({"architectures": {"vit": {"heads": 5}}}, "architectures.vit: heads (5) must divide dim (32)"),
+    (
+        {"architectures": {"vit": {"training": {"warmup": 700}}}},
+        "architectures.vit.training.warmup (700) must be shorter than steps (640)",
+    ),
+    ({"architectures": {"a b": {"kind": "vit"}}}, "a label holds letters, digits"),
+    ({"shortcuts": {"identiti": None}}, "unknown shortcut 'identiti': did you mean 'identity'?"),
+    (
+        {"shortcuts": {"none": {"init": "random"}}},
+        "shortcuts.none: unknown key 'init': shortcut 'none' has no options; shortcut 'projection' has it",
+    ),
+    (
+        {"shortcuts": {"projection": {"init": "rand"}}},
+        "shortcuts.projection.init: input should be 'random', 'identity' or 'orthogonal', got 'rand'",
+    ),
+    ({"measures": {"kernle": None}}, "measures.kernle: unknown measure 'kernle': did you mean 'kernel'?"),
+    ({"charts": {"information_plan": None}}, "did you mean 'information_plane'?"),
+    ({"data": {"kind": "digit"}}, "data: unknown data set 'digit': did you mean 'digits'?"),
+    ({"data": {"prob": 50}}, "data: unknown key 'prob': did you mean 'probe'?"),
+    ({"data": {"probe": 5000}}, "probe (5000) + validation (197) + train (at least 1) is more than the 1797 samples"),
+    ({"seeds": []}, "seeds is empty, so there is nothing to run"),
+    ({"shortcuts": {}}, "shortcuts is empty, so there is nothing to run"),
+    ({"architectures": {}}, "architectures is empty, so there is nothing to run"),
+    ({"measures": {}}, "measures is empty, so there is nothing to run"),
+    ({"seeds": [1, 1]}, "seeds must be distinct and not negative, got [1, 1]"),
+    ({"seeds": 3}, "seeds: input should be a valid list, got 3"),
+    ({"activations": {"dtype": "int8"}}, "activations.dtype: input should be 'float16' or 'float32', got 'int8'"),
+    ({"experiment": "a/b"}, "experiment: string should match pattern"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG, ids=[sentence[:50] for _, sentence in WRONG])
+def test_wrong_configurations_are_one_clear_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(wrong)
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_specs_hold_every_option_and_no_label() -> None:
+    plain = load({"shortcuts": {"projection": None}})
+    labelled = load({"shortcuts": {"p": {"kind": "projection", "init": "random"}}})
+    assert plain.train_spec("resnet", "projection", 0) == labelled.train_spec("resnet", "p", 0)
+    spec = json.loads(plain.train_spec("resnet", "projection", 0).to_json())
+    assert spec["shortcut"] == {"kind": "projection", "options": {"init": "random"}}
+    assert spec["architecture"]["options"]["width"] == 16
+
+
+def test_an_architecture_overrides_training_alone() -> None:
+    config = tiny()
+    config["architectures"]["mlp"]["training"] = {"learning_rate": 0.5, "checkpoints": {"log": 1}}
+    plan = load(config)
+    assert plan.training["mlp"].learning_rate == 0.5 and plan.training["resnet"].learning_rate == 0.1
+    assert plan.training["mlp"].checkpoints.log == 1 and plan.training["mlp"].checkpoints.linear == 1
+    assert plan.training["mlp"].steps == plan.training["resnet"].steps == 6
+
+
+def test_specs_survive_their_json() -> None:
+    plan = load(tiny())
+    train = plan.train_spec("mlp", "projection", 0)
+    for spec, kind in ((train, TrainSpec), (plan.data, DataSpec), (plan.activations, ActivationsSpec)):
+        assert kind.from_json(spec.to_json()) == spec
+    measures = plan.measures["kernel"]
+    assert MeasuresSpec.from_json(measures.to_json()) == measures
+    with pytest.raises(UserError, match="TrainSpec has no key 'sed': did you mean 'seed'"):
+        TrainSpec.from_dict({"sed": 1})
+    with pytest.raises(UserError, match="not JSON"):
+        TrainSpec.from_json("{")
+
+
+def test_runs_are_the_grid() -> None:
+    config = tiny() | {"seeds": [0, 3]}
+    assert Run("mlp", "projection", 3) in load(config).runs and len(load(config).runs) == 8
+    assert Run("mlp", "projection", 3).path == "mlp/projection/seed3"
+
+
+# --- what a job's sources are
+
+
+def sources(script: str, *plugins: tuple[registry.Role, str]) -> set[str]:
+    root = registry.PACKAGE
+    paths = map(Path, closure(REPOSITORY / "scripts" / f"{script}.py", *plugins))
+    return {str(path.relative_to(root)) if path.is_relative_to(root) else path.name for path in paths}
+
+
+def test_a_stage_is_stale_by_what_it_imports() -> None:
+    train = sources("train", ("architecture", "resnet"), ("shortcut", "identity"))
+    assert {"train.py", "training/run.py", "models/residual.py", "data/images.py"} <= train
+    assert {"models/architectures/resnet.py", "models/shortcuts/identity.py"} <= train
+    others = ("measures/", "charts/", "config/", "activations/", "models/architectures/vit", "models/shortcuts/none")
+    assert not [path for path in train if path.startswith((*others, "devices", "progress", "errors"))]
+    assert "training/run.py" not in sources("activations", ("architecture", "vit"), ("shortcut", "none"))
+    measures = sources("measures", ("measure", "kernel"))
+    assert not [path for path in measures if path.startswith(("models/", "training/", "charts/", "measures/families/linear"))]
+    charts = sources("charts", ("chart", "dynamics"))
+    assert not [path for path in charts if path.startswith(("models/", "training/", "measures/", "charts/gallery/heat"))]

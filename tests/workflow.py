@@ -1,0 +1,92 @@
+"""A copy of the workflow in a folder of its own, to run and to mutate."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from conftest import REPOSITORY
+
+PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "profiles", "envs")
+GARBAGE = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A checkout and one experiment in it."""
+
+    root: Path
+    config: Path
+
+    @classmethod
+    def copy_to(cls, root: Path, config: dict[str, Any]) -> "Workflow":
+        """Copy what a run needs, and write the experiment's configuration."""
+        for part in PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                shutil.copytree(source, root / part, ignore=GARBAGE)
+            else:
+                root.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, root / part)
+        made = cls(root, root / "experiment.yaml")
+        made.write(config)
+        return made
+
+    def read(self) -> dict[str, Any]:
+        return yaml.safe_load(self.config.read_text())  # type: ignore[no-any-return]
+
+    def write(self, config: dict[str, Any]) -> None:
+        self.config.write_text(yaml.safe_dump(config))
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / str(self.read()["experiment"])
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "experiment.yaml"]
+        return [*snakemake, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake in the copy; stdout and stderr together as ``stdout``."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    def pending(self, *arguments: str) -> dict[str, int]:
+        """Rule -> jobs that a run would start now; the targets themselves are left out."""
+        said = self.snakemake("-n", *arguments).stdout
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:")[1].split("total")[0]
+        jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+        return {name: count for name, count in jobs.items() if name not in ("all", "partial")}
+
+
+def tiny() -> dict[str, Any]:
+    """Two architectures x two shortcuts x one seed, a few steps each."""
+    return {
+        "experiment": "tiny",
+        "data": {"kind": "digits", "train": 120, "probe": 50, "validation": 40},
+        "architectures": {"mlp": {"width": 8, "blocks": 1}, "resnet": {"width": 2, "blocks": 1}},
+        "shortcuts": {"identity": None, "projection": None},
+        "seeds": [0],
+        "training": {"steps": 6, "batch_size": 32, "checkpoints": {"log": 2, "log_until": 3, "linear": 1}},
+        "measures": {"linear": None, "kernel": None},
+        "charts": {"information_plane": None, "dynamics": None},
+        "device": "cpu",
+    }

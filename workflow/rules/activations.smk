@@ -1,0 +1,30 @@
+"""Activations of the probe images at every checkpoint and site of a run.
+
+Needs: train/<run>/checkpoints.safetensors and data/. Makes: activations/<run>.parquet.
+"""
+
+
+rule activations:
+    """Read out one run."""
+    input:
+        sources=activations_sources,
+        checkpoints=rules.train.output.checkpoints,
+        train=rules.data.output.train,
+        probe=rules.data.output.probe,
+    output:
+        f"{RESULTS}/activations/{RUN}.parquet",
+    log:
+        f"{LOGS}/activations/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/activations/{RUN}.tsv"
+    conda:
+        "../../envs/infoplane.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+    params:
+        spec=PLAN.activations.to_json(),
+    shell:
+        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/activations.py --spec {params.spec:q}"
+        " --checkpoints {input.checkpoints:q} --train {input.train:q} --probe {input.probe:q} --output {output:q}"
+        " --device {DEVICE} --slots {SLOTS} --threads {threads} >{log:q} 2>&1"

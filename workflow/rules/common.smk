@@ -1,0 +1,180 @@
+"""What every rule stands on: the checked configuration, result paths, specs and source files.
+
+Needs: the configuration. Makes: nothing; holds functions only, and no science.
+"""
+
+import os
+import sys
+from glob import glob
+from pathlib import Path
+
+BASE = Path(workflow.basedir)
+
+# The code that is tracked as input is the code that runs: this checkout's package, and the Python that runs Snakemake.
+sys.path.insert(0, str(BASE / "src"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BASE / "src"), os.environ.get("PYTHONPATH")]))
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+from infoplane import registry
+from infoplane.config.load import Run, load
+from infoplane.errors import UserError
+from infoplane.sources import closure
+from infoplane.specs import canonical
+
+try:
+    PLAN = load(config)
+except UserError as error:
+    where = ", ".join(os.path.relpath(path) for path in workflow.configfiles) or "the configuration"
+    print(f"error: {where}: {error}", file=sys.stderr)
+    sys.exit(2)
+
+RESULTS = f"{PLAN.config.results}/{PLAN.config.experiment}"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+RUN = "{architecture}/{shortcut}/seed{seed}"
+SCRIPTS = str(BASE / "scripts")
+TEMPLATES = str(registry.PACKAGE / "charts" / "templates")
+STATE = f"{RESULTS}/.state"
+FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
+GPU = 0 if DEVICE == "cpu" else 1
+
+
+wildcard_constraints:
+    architecture="[^/]+",
+    shortcut="[^/]+",
+    seed=r"\d+",
+    family="[^/]+",
+    chart="[^/]+",
+    scope="(partial/)?",
+
+
+def sources(name, *plugins):
+    """The source files behind a script, and behind the plug-ins its job loads: an edit there makes the job stale."""
+    return closure(BASE / "scripts" / f"{name}.py", *plugins)
+
+
+def run_sources(name, wildcards):
+    """The same for a job of one run: its architecture and its shortcut kind, no others."""
+    architecture = PLAN.architectures[wildcards.architecture].kind
+    shortcut = PLAN.shortcuts[wildcards.shortcut].kind
+    return sources(name, ("architecture", architecture), ("shortcut", shortcut))
+
+
+def data_sources(wildcards):
+    return sources("data", ("data set", PLAN.data.source.kind))
+
+
+def train_sources(wildcards):
+    return run_sources("train", wildcards)
+
+
+def activations_sources(wildcards):
+    return run_sources("activations", wildcards)
+
+
+def measures_sources(wildcards):
+    return sources("measures", ("measure", wildcards.family))
+
+
+def charts_sources(wildcards):
+    return [*sources("charts", ("chart", wildcards.chart)), f"{TEMPLATES}/chart.html.j2"]
+
+
+def report_sources(wildcards):
+    return [*sources("report"), f"{TEMPLATES}/report.html.j2"]
+
+
+def data_files(wildcards):
+    """The user's own files behind a data set that is read by path; missing ones are the script's to report."""
+    path = PLAN.data.source.options.get("path")
+    if not path:
+        return []
+    if Path(path).is_dir():
+        return sorted(map(str, Path(path).glob("*.parquet"))) or [path]
+    return sorted(glob(path))
+
+
+def train_spec(wildcards):
+    return PLAN.train_spec(wildcards.architecture, wildcards.shortcut, int(wildcards.seed)).to_json()
+
+
+def measures_spec(wildcards):
+    return PLAN.measures[wildcards.family].to_json()
+
+
+def chart_options(wildcards):
+    return canonical(PLAN.charts[wildcards.chart])
+
+
+def history_path(run):
+    return f"{RESULTS}/train/{run.path}/history.parquet"
+
+
+def measures_paths(run):
+    return {family: f"{RESULTS}/measures/{run.path}/{family}.parquet" for family in PLAN.measures}
+
+
+def run_files(run):
+    return [history_path(run), *measures_paths(run).values()]
+
+
+def tables_input(wildcards):
+    """Every run's tables; nothing for the partial target, which must not cause any training."""
+    return [] if wildcards.scope else [path for run in PLAN.runs for path in run_files(run)]
+
+
+def tables_runs(wildcards):
+    """The runs of the grid and where their tables lie."""
+    return canonical(
+        [
+            {
+                "architecture": run.architecture,
+                "shortcut": run.shortcut,
+                "seed": run.seed,
+                "history": history_path(run),
+                "measures": measures_paths(run),
+            }
+            for run in PLAN.runs
+        ]
+    )
+
+
+def tables_existing(wildcards):
+    """For the partial target: which tables exist and since when, so that a new one makes it stale."""
+    if not wildcards.scope:
+        return ""
+    paths = (Path(path) for run in PLAN.runs for path in run_files(run))
+    return canonical([[str(path), path.stat().st_mtime_ns] for path in paths if path.exists()])
+
+
+def experiment_spec(wildcards):
+    """The configuration without what changes no number."""
+    values = PLAN.config.model_dump(exclude={"charts", "device", "slots", "results"})
+    values["data"].pop("folder")
+    return canonical(values)
+
+
+def full_config(wildcards):
+    return canonical(PLAN.config.model_dump(exclude={"device", "slots", "results"}))
+
+
+def charts_json(wildcards):
+    return [f"{RESULTS}/{wildcards.scope}charts/{chart}.json" for chart in PLAN.charts]
+
+
+def everything(scope=""):
+    """What the whole workflow makes in the end."""
+    charts = [
+        f"{RESULTS}/{scope}charts/{chart}.{kind}"
+        for chart in PLAN.charts
+        for kind in ("html", "svg", "png", "json")
+    ]
+    return [f"{RESULTS}/{scope}report.html", *charts]
+
+
+def summary():
+    """What is printed at the end of a successful run."""
+    made = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
+    lines = [f"{len(PLAN.runs)} runs of '{PLAN.config.experiment}'"]
+    lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in made]
+    return "\n".join(lines)

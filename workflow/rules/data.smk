@@ -1,0 +1,28 @@
+"""Images, split once for the whole experiment.
+
+Needs: a bundled, downloaded or given data set. Makes: data/{train,validation,probe}.parquet.
+"""
+
+
+rule data:
+    """Split the images into train, validation and probe."""
+    input:
+        sources=data_sources,
+        files=data_files,
+    output:
+        train=f"{RESULTS}/data/train.parquet",
+        validation=f"{RESULTS}/data/validation.parquet",
+        probe=f"{RESULTS}/data/probe.parquet",
+    log:
+        f"{LOGS}/data.log",
+    benchmark:
+        f"{BENCHMARKS}/data.tsv"
+    conda:
+        "../../envs/infoplane.yaml"
+    resources:
+        mem_mb=8000,
+    params:
+        spec=PLAN.data.to_json(),
+    shell:
+        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/data.py --spec {params.spec:q} --folder {FOLDER:q}"
+        " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q} >{log:q} 2>&1"

@@ -1,0 +1,30 @@
+"""Training: one network per architecture, shortcut and seed.
+
+Needs: data/. Makes: train/<run>/checkpoints.safetensors and train/<run>/history.parquet.
+"""
+
+
+rule train:
+    """Train one network; an interrupted job goes on where it was."""
+    input:
+        sources=train_sources,
+        train=rules.data.output.train,
+        validation=rules.data.output.validation,
+    output:
+        checkpoints=f"{RESULTS}/train/{RUN}/checkpoints.safetensors",
+        history=f"{RESULTS}/train/{RUN}/history.parquet",
+    log:
+        f"{LOGS}/train/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/train/{RUN}.tsv"
+    conda:
+        "../../envs/infoplane.yaml"
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+    params:
+        spec=train_spec,
+    shell:
+        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/train.py --spec {params.spec:q} --train {input.train:q}"
+        " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"
+        " --state {STATE:q} --device {DEVICE} --slots {SLOTS} --threads {threads} >{log:q} 2>&1"
