@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from workflow import Workflow, tiny
+from conftest import REPOSITORY
+from workflow import SNAKEMAKE, Workflow, job_counts, tiny
 
 TABLES = ("measures.parquet", "history.parquet")
 
@@ -56,15 +57,14 @@ AFTER = {"tables": 1, "charts": 2, "report": 1}
 def test_job_counts_of_the_demo() -> None:
     """3 architectures x 3 shortcuts x 2 seeds, two measure families, four charts."""
     said = subprocess.run(
-        [*Workflow(Path(), Path()).command()[:3], "-n", "--cores", "2", "--forceall"],
-        cwd=Path(__file__).parent.parent,
+        [*SNAKEMAKE, "-n", "--cores", "2", "--forceall"],
+        cwd=REPOSITORY,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=True,
     ).stdout
-    stats = {line.split()[0]: int(line.split()[1]) for line in said.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit()}
-    assert stats == {
+    assert job_counts(said) == {
         "all": 1, "data": 1, "train": 18, "activations": 18, "measures": 36,
         "tables": 1, "charts": 4, "report": 1, "total": 80,
     }  # fmt: skip
@@ -219,10 +219,25 @@ def processes(root: Path, script: str) -> list[int]:
 STAGES = ("data", "train", "activations", "measures", "tables", "charts", "report")
 
 
+def one_run() -> dict[str, Any]:
+    """The tiny experiment with a single run."""
+    return tiny() | {"architectures": {"resnet": {"width": 2, "blocks": 1}}, "shortcuts": {"none": None}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of that run."""
+    workflow = Workflow.copy_to(tmp_path_factory.mktemp("undisturbed"), one_run())
+    workflow.snakemake()
+    return tables(workflow)
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_kill_9_in_every_stage_then_the_same_tables(stage: str, finished: Workflow, tmp_path: Path) -> None:
+def test_kill_9_in_every_stage_then_the_same_tables(
+    stage: str, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
     """Kill Snakemake and its jobs while one of the stage's jobs runs; the next call ends with the same bits."""
-    workflow = Workflow.copy_to(tmp_path / "copy", tiny())
+    workflow = Workflow.copy_to(tmp_path / "copy", one_run())
     if stage in STAGES[2:]:  # what comes before may be done already
         before = STAGES[STAGES.index(stage) - 1]
         workflow.snakemake("--until", before)
@@ -244,7 +259,7 @@ def test_kill_9_in_every_stage_then_the_same_tables(stage: str, finished: Workfl
         time.sleep(0.01)
     workflow.snakemake("--unlock")
     workflow.snakemake()
-    assert tables(workflow) == tables(finished)
+    assert tables(workflow) == undisturbed
     assert workflow.pending() == {} and not list(workflow.results.rglob("*.part"))
 
 

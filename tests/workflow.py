@@ -16,6 +16,9 @@ PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "profiles", "envs"
 GARBAGE = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+
+
 @dataclass(frozen=True)
 class Workflow:
     """A checkout and one experiment in it."""
@@ -48,8 +51,7 @@ class Workflow:
         return self.root / "results" / str(self.read()["experiment"])
 
     def command(self, *arguments: str) -> list[str]:
-        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "experiment.yaml"]
-        return [*snakemake, *arguments]
+        return [*SNAKEMAKE, *arguments, "--cores", "2", "--configfile", "experiment.yaml"]
 
     def environment(self) -> dict[str, str]:
         return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
@@ -72,9 +74,13 @@ class Workflow:
         said = self.snakemake("-n", *arguments).stdout
         if "Nothing to be done" in said:
             return {}
-        table = said.split("Job stats:")[1].split("total")[0]
-        jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
-        return {name: count for name, count in jobs.items() if name not in ("all", "partial")}
+        return {name: count for name, count in job_counts(said).items() if name not in ("all", "partial", "total")}
+
+
+def job_counts(said: str) -> dict[str, int]:
+    """Rule -> jobs, from what a dry run says."""
+    table = said.split("Job stats:")[1].split("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
 
 
 def tiny() -> dict[str, Any]:

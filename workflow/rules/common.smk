@@ -81,7 +81,7 @@ def charts_sources(wildcards):
 
 
 def report_sources(wildcards):
-    return [*sources("report"), f"{TEMPLATES}/report.html.j2"]
+    return [*sources("report"), *sorted(glob(f"{TEMPLATES}/report.*"))]
 
 
 def data_files(wildcards):
@@ -152,10 +152,6 @@ def experiment_spec(wildcards):
     values = PLAN.config.model_dump(exclude={"charts", "device", "slots", "results"})
     values["data"].pop("folder")
     return canonical(values)
-
-
-def full_config(wildcards):
-    return canonical(PLAN.config.model_dump(exclude={"device", "slots", "results"}))
 
 
 def charts_json(wildcards):

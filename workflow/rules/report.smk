@@ -24,7 +24,7 @@ rule tables:
         experiment=experiment_spec,
         existing=tables_existing,
     shell:
-        "python {SCRIPTS:q}/tables.py --runs {params.runs:q} --experiment {params.experiment:q}"
+        "python {SCRIPTS:q}/tables.py --runs {params.runs:q} --config {params.experiment:q}"
         " --measures {output.measures:q} --history {output.history:q} >{log:q} 2>&1"
 
 
@@ -76,8 +76,6 @@ rule report:
         f"{BENCHMARKS}/{{scope}}report.tsv"
     conda:
         "../../envs/infoplane.yaml"
-    params:
-        config=full_config,
     shell:
-        "python {SCRIPTS:q}/report.py --config {params.config:q} --measures {input.measures:q}"
-        " --history {input.history:q} --charts {input.charts:q} --output {output:q} >{log:q} 2>&1"
+        "python {SCRIPTS:q}/report.py --measures {input.measures:q} --history {input.history:q}"
+        " --charts {input.charts:q} --output {output:q} >{log:q} 2>&1"

@@ -1,12 +1,12 @@
 """From the YAML's mapping to a checked experiment: its jobs and their specs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from infoplane.config.plugins import read_options, read_plugin
+from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem
 from infoplane.config.schema import Data, Experiment, Training
 from infoplane.errors import UserError
@@ -85,9 +85,9 @@ def load(config: Mapping[str, Any]) -> Plan:
     measures = {}
     for name, entry in experiment.measures.items():
         options = read_options("measure", name, dict(entry or {}), f"measures.{name}")
-        measures[name] = MeasuresSpec(Plugin(name, asdict(options)))
+        measures[name] = MeasuresSpec(spelled_out(name, options))
     charts = {
-        name: asdict(read_options("chart", name, dict(entry or {}), f"charts.{name}"))
+        name: spelled_out(name, read_options("chart", name, dict(entry or {}), f"charts.{name}")).options
         for name, entry in experiment.charts.items()
     }
     activations = ActivationsSpec(**experiment.activations.model_dump())
@@ -116,7 +116,7 @@ def _data(data: Data) -> tuple[DataSpec, Shape]:
             f"data: probe ({data.probe}) + validation ({data.validation}) + train ({data.train or 'at least 1'}) "
             f"is more than the {options.size} samples of '{data.kind}'"
         )
-    source = Plugin(data.kind, asdict(options))
+    source = spelled_out(data.kind, options)
     return DataSpec(source, data.probe, data.validation, data.train, data.split_seed), options.shape
 
 

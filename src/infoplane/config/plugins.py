@@ -1,5 +1,6 @@
 """Plug-in sections of the configuration, read against each plug-in's own ``Options``."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, fields
@@ -13,7 +14,7 @@ from infoplane.config.problems import first_problem
 from infoplane.config.schema import LABEL
 from infoplane.errors import UserError, nearest
 from infoplane.registry import Role
-from infoplane.specs import Plugin
+from infoplane.specs import Plugin, canonical
 
 
 @cache
@@ -52,6 +53,11 @@ def read_options(role: Role, kind: str, options: dict[str, Any], where: str, bes
         raise UserError(f"{where}{first_problem(error)}") from None
 
 
+def spelled_out(kind: str, options: Any) -> Plugin:
+    """A plug-in's spec: every option, as plain JSON values."""
+    return Plugin(kind, json.loads(canonical(asdict(options))))
+
+
 def read_plugin(role: Role, label: str, entry: dict[str, Any] | None, where: str) -> tuple[Plugin, Any]:
     """One labelled entry -> its spec (every option spelled out) and its ``Options`` object."""
     if not re.match(LABEL, label):
@@ -59,4 +65,4 @@ def read_plugin(role: Role, label: str, entry: dict[str, Any] | None, where: str
     values = dict(entry or {})
     kind = str(values.pop("kind", label))
     options = read_options(role, kind, values, where)
-    return Plugin(kind, asdict(options)), options
+    return spelled_out(kind, options), options
