@@ -1,0 +1,51 @@
+# Two commands: `make run` and `make test`. Both need Python >= 3.11, a C compiler and make; nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/installed
+# The demo is timed last: it refuses when its results are there already.
+BENCHMARKS = $(filter-out bench/hardware.py bench/demo.py,$(sort $(wildcard bench/*.py))) bench/demo.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench clean
+
+help:
+	@echo 'make run     install into $(VENV), run the demo on all cores, print where the report is'
+	@echo 'make test    install into $(VENV), check style and types, run all tests'
+	@echo 'make lint    the checks of style and types alone'
+	@echo 'make bench   the benchmarks, printed side by side'
+	@echo 'make clean   remove $(VENV) and the tools'\'' caches; results and data sets stay'
+	@echo
+	@echo 'PYTHON=/path/to/python3.12 chooses the Python that $(VENV) is made of.'
+
+run: $(READY)
+	@$(BIN)/snakemake --cores all
+
+# One thread per process: the processes already use every core.
+test: export OMP_NUM_THREADS := 1
+test: lint
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+lint: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/mypy
+
+bench: $(READY)
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build src/*.egg-info
+	@find . -name __pycache__ -type d -not -path './results/*' -not -path './datasets/*' -prune -exec rm -rf {} +
+
+# The stamp is written last: an interrupted installation is taken up again by the next call.
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "infoplane needs Python 3.11 or newer, and '$(PYTHON)' is not: say make PYTHON=/path/to/python3.11" >&2; \
+	    exit 1; }
+	@echo 'Installing into $(VENV): once, a few minutes; most of it is PyTorch.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@

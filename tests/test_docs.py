@@ -1,0 +1,153 @@
+"""What the documentation says is true: links lead somewhere, examples run, tables name what there is."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import synthetic_results
+import torch
+import yaml
+from conftest import training
+
+from infoplane import registry
+from infoplane.activations.dump import dump
+from infoplane.activations.file import ActivationsFile
+from infoplane.charts.frames import Tables
+from infoplane.config.load import load
+from infoplane.measures.targets import prepare
+from infoplane.models.residual import Additions
+from infoplane.models.sites import visited
+from infoplane.options import NoOptions
+from infoplane.specs import ActivationsSpec, Plugin, TrainSpec
+from infoplane.tables import MEASURES, collect
+from infoplane.training.run import train
+
+REPOSITORY = Path(__file__).parent.parent
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def example(first_line: str) -> ModuleType:
+    """The plug-in of CONTRIBUTING.md whose docstring starts with this, as a module."""
+    (source,) = (block for block in blocks("CONTRIBUTING.md", "python") if block.startswith(f'"""{first_line}'))
+    module = ModuleType("example")
+    exec(source, module.__dict__)
+    return module
+
+
+# Links
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), f"{relative(page)} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+# How to add a plug-in
+
+
+def test_the_shortcut_and_the_architecture_of_the_guide_work_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = {"shortcut": example("s = -x"), "architecture": example("Two additions")}
+    monkeypatch.setattr(registry, "load", lambda role, name: modules[role])
+    options = modules["architecture"].Options()
+    network = modules["architecture"].Network(
+        options, (1, 8, 8), 10, Additions("negative", {}, options, options.additions)
+    )
+    images = torch.randn(3, 1, 8, 8)
+    assert network(images).shape == (3, 10)
+    assert {"block1.s", "block1.f", "block1.z", "block2.z", "logits.z"} <= set(visited(network, images))
+
+
+def test_the_measure_of_the_guide_tells_the_input_from_noise() -> None:
+    random = np.random.default_rng(0)
+    inputs, labels = random.normal(size=(200, 3)), np.arange(200) % 2
+    targets = prepare(inputs, labels, torch.device("cpu"))
+    module = example("Nearest neighbour")
+    (same,) = module.estimate(torch.from_numpy(inputs), targets, NoOptions())
+    (noise,) = module.estimate(torch.from_numpy(random.normal(size=(200, 3))), targets, NoOptions())
+    assert same.value < 0.3 and noise.value > 1.5  # a neighbour's noise adds to one's own: 2 for noise
+
+
+def test_the_data_set_of_the_guide_loads(tmp_path: Path) -> None:
+    module = example("Random pixels")
+    options = module.Options(size=20)
+    images = module.load(options, tmp_path)
+    assert images.pixels.shape == (20, *options.shape) and images.labels.max() < options.classes
+
+
+def test_the_chart_of_the_guide_draws(results: Path) -> None:
+    module = example("Validation accuracy")
+    tables = results / "results/demo/tables"
+    chart = module.draw(Tables.read(tables / "measures.parquet", tables / "history.parquet"), module.Options())
+    assert chart.to_dict()["encoding"]["y"]["field"] == "validation_accuracy"
+
+
+# How to read the results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -> Path:
+    """A folder with the results that the examples read: one real run, and tables of made-up ones."""
+    folder = tmp_path_factory.mktemp("docs")
+    demo, run, device = folder / "results/demo", "resnet/identity/seed0", torch.device("cpu")
+    checkpoints = demo / "train" / run / "checkpoints.safetensors"
+    spec = TrainSpec(Plugin("resnet", {"width": 4, "blocks": 2}), Plugin("identity"), 0, training(steps=4, warmup=1))
+    train(spec, splits["train"], splits["validation"], checkpoints, demo / "history.parquet", folder / "state", device)
+    reading = ActivationsSpec(["*"], "float16", {}, {}, 100, 0)
+    dump(reading, checkpoints, splits["train"], splits["probe"], demo / "activations" / f"{run}.parquet", device)
+    runs = synthetic_results.experiment(folder / "runs")
+    collect(runs, synthetic_results.config(), demo / "tables/measures.parquet", demo / "tables/history.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("block", blocks("docs/how-it-works.md", "python"), ids=lambda block: block.split("\n")[0])
+def test_examples_run(
+    results: Path, block: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(results)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    if "print(" in block:
+        assert len(capsys.readouterr().out.splitlines()) > 4
+    if "z" in names:
+        run = ActivationsFile(Path("results/demo/activations/resnet/identity/seed0.parquet"))
+        site = next(site for site in run.sites if site.column == ("block1.z" if "about" in names else "logits.z"))
+        np.testing.assert_array_equal(names["z"], run.read(run.steps[-1], site))
+
+
+def test_every_column_of_the_tables_is_explained() -> None:
+    text = (REPOSITORY / "docs/how-it-works.md").read_text(encoding="utf-8")
+    for column in MEASURES:
+        assert f"`{column}`" in text
+
+
+# The configuration
+
+
+def test_what_the_readme_says_to_write_is_understood() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
+    entries = re.findall(r"`(\w+: \{.*?\})` under `(\w+)`", text)
+    assert len(entries) >= 4
+    for entry, section in entries:
+        load(demo | {section: yaml.safe_load(entry)})
