@@ -59,7 +59,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"architectures": {"resnet": {"width": 0}}}, "architectures.resnet: width must be at least 1, got 0"),
     (
         {"architectures": {"vit": {"patch": 3}}},
-        "architectures.vit: patch 3 does not divide the images' height and width, 8x8; the images of 'digits' are 1x8x8",
+        "vit: patch 3 does not divide the images' height and width, 8x8; the images of 'digits' are 1x8x8 (channels",
     ),
     ({"architectures": {"resnet": {"stages": 5}}}, "which 8x8 images do not allow"),
     ({"architectures": {"vit": {"heads": 5}}}, "architectures.vit: heads (5) must divide dim (32)"),
@@ -154,6 +154,10 @@ def test_a_stage_is_stale_by_what_it_imports() -> None:
     assert not [path for path in train if path.startswith((*others, "devices", "progress", "errors"))]
     assert "training/run.py" not in sources("activations", ("architecture", "vit"), ("shortcut", "none"))
     measures = sources("measures", ("measure", "kernel"))
-    assert not [path for path in measures if path.startswith(("models/", "training/", "charts/", "measures/families/linear"))]
+    assert not [
+        path for path in measures if path.startswith(("models/", "training/", "charts/", "measures/families/linear"))
+    ]
     charts = sources("charts", ("chart", "dynamics"))
-    assert not [path for path in charts if path.startswith(("models/", "training/", "measures/", "charts/gallery/heat"))]
+    assert not [
+        path for path in charts if path.startswith(("models/", "training/", "measures/", "charts/gallery/heat"))
+    ]

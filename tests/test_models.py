@@ -43,7 +43,9 @@ def test_trains_and_is_finite(architecture: str, kind: str) -> None:
 def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
     first, again, other = (build(Plugin(architecture), Plugin("gated"), SHAPE, 5, seed) for seed in (1, 1, 2))
     torch.randn(3)
-    for (name, a), b, c in zip(first.state_dict().items(), again.state_dict().values(), other.state_dict().values()):
+    for (name, a), b, c in zip(
+        first.state_dict().items(), again.state_dict().values(), other.state_dict().values(), strict=False
+    ):
         assert torch.equal(a, b), name
         if name.endswith("weight") and a.ndim > 1:
             assert not torch.equal(a, c), name
@@ -60,7 +62,7 @@ def test_sum_is_shortcut_plus_branch(architecture: str, kind: str) -> None:
     assert additions
     for name in additions:
         addition = network.get_submodule(name)
-        total = seen[f"{name}.f"] + (seen[f"{name}.s"] if f"{name}.s" in seen else 0)
+        total = seen[f"{name}.f"] + (seen.get(f"{name}.s", 0))
         assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
         assert (f"{name}.s" in seen) == (kind != "none")
 
@@ -76,7 +78,7 @@ def test_sites_run_from_stem_to_logits(architecture: str) -> None:
     depth = depths(names)
     assert depth["stem.z"] == 0
     assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
-    assert sorted({d for d in depth.values()}) == list(range(len([n for n in names if n.endswith(".z")])))
+    assert sorted(set(depth.values())) == list(range(len([n for n in names if n.endswith(".z")])))
 
 
 @pytest.mark.parametrize("norm", ["pre", "post", "none"])
@@ -116,7 +118,7 @@ PLACES = [Place(6, -1, 0.5), Place(6, 1, 0.5)]
 INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3)]
 
 
-@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS)))
+@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS, strict=False)))
 def test_what_each_kind_adds(place: Place, x: torch.Tensor) -> None:
     f = torch.randn_like(x)
     s, g = shortcut("identity", place)(x, f)

@@ -42,7 +42,9 @@ def rows(history: Path) -> list[dict[str, object]]:
 # --- schedules
 
 
-@pytest.mark.parametrize(("log", "until", "linear", "steps"), [(10, 160, 4, 640), (1, 1, 0, 5), (5, 99, 3, 7), (0, 1, 0, 3)])
+@pytest.mark.parametrize(
+    ("log", "until", "linear", "steps"), [(10, 160, 4, 640), (1, 1, 0, 5), (5, 99, 3, 7), (0, 1, 0, 3)]
+)
 def test_checkpoints_hold_first_and_last_step_and_grow(log: int, until: int, linear: int, steps: int) -> None:
     found = checkpoint_steps(CheckpointSpec(log, until, linear), steps)
     assert found[0] == 0 and found[-1] == steps
@@ -95,9 +97,7 @@ def test_two_runs_are_the_same_to_the_bit(
     assert not (tmp_path / "a" / "state").exists() or not any((tmp_path / "a" / "state").iterdir())
 
 
-def test_checkpoints_and_history_say_what_happened(
-    train_spec: Make, splits: dict[str, Path], tmp_path: Path
-) -> None:
+def test_checkpoints_and_history_say_what_happened(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
     spec = train_spec(steps=40, learning_rate=0.1)
     checkpoints, history = trained(spec, splits, tmp_path)
     file = CheckpointFile(checkpoints)
@@ -115,9 +115,7 @@ def test_checkpoints_and_history_say_what_happened(
     assert seconds == sorted(seconds) and seconds[-1] > 0
 
 
-def test_label_noise_and_precision_change_the_run(
-    train_spec: Make, splits: dict[str, Path], tmp_path: Path
-) -> None:
+def test_label_noise_and_precision_change_the_run(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
     plain = trained(train_spec(), splits, tmp_path / "plain")[0].read_bytes()
     assert trained(train_spec(label_noise=0.5), splits, tmp_path / "noise")[0].read_bytes() != plain
     assert trained(train_spec(precision="bfloat16"), splits, tmp_path / "half")[0].read_bytes() != plain
@@ -164,7 +162,9 @@ def test_state_of_another_spec_is_not_taken_up(
     update = run_module.Run._update
     monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(
-        run_module.Run, "_update", lambda self, step: update(self, step) if step < 6 else exec("raise KeyboardInterrupt")
+        run_module.Run,
+        "_update",
+        lambda self, step: update(self, step) if step < 6 else exec("raise KeyboardInterrupt"),
     )
     with pytest.raises(KeyboardInterrupt):
         trained(train_spec(seed=1), splits, tmp_path / "cut", state)
@@ -206,9 +206,7 @@ def test_killed_process_resumes(deadly: int, train_spec: Make, splits: dict[str,
 def test_divergence_ends_the_run_and_keeps_what_it_has(
     train_spec: Make, splits: dict[str, Path], tmp_path: Path
 ) -> None:
-    spec = train_spec(
-        "mlp", "identity", steps=200, learning_rate=1e12, warmup=0, schedule="constant", log_every=10
-    )
+    spec = train_spec("mlp", "identity", steps=200, learning_rate=1e12, warmup=0, schedule="constant", log_every=10)
     checkpoints, history = trained(spec, splits, tmp_path)
     table, metadata = read_rows(history)
     assert metadata["status"] == "diverged" and metadata["diverged_at"] == table["step"][-1].as_py() < 200

@@ -92,7 +92,10 @@ def test_new_seed(workflow: Workflow) -> None:
 
 
 def test_new_shortcut(workflow: Workflow) -> None:
-    edit(workflow, shortcuts={"identity": None, "projection": None, "frozen": {"kind": "projection", "init": "orthogonal"}})
+    edit(
+        workflow,
+        shortcuts={"identity": None, "projection": None, "frozen": {"kind": "projection", "init": "orthogonal"}},
+    )
     assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **AFTER}
 
 
@@ -233,9 +236,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_kill_9_in_every_stage_then_the_same_tables(
-    stage: str, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_kill_9_in_every_stage_then_the_same_tables(stage: str, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     """Kill Snakemake and its jobs while one of the stage's jobs runs; the next call ends with the same bits."""
     workflow = Workflow.copy_to(tmp_path / "copy", one_run())
     if stage in STAGES[2:]:  # what comes before may be done already

@@ -7,6 +7,7 @@ Needs: train/<run>/checkpoints.safetensors and data/. Makes: activations/<run>.p
 rule activations:
     """Read out one run."""
     input:
+        script=f"{SCRIPTS}/activations.py",
         sources=activations_sources,
         checkpoints=rules.train.output.checkpoints,
         train=rules.data.output.train,
@@ -21,10 +22,12 @@ rule activations:
         "../../envs/infoplane.yaml"
     resources:
         gpu=GPU,
+        device=DEVICE,
+        slots=SLOTS,
         mem_mb=4000,
     params:
         spec=PLAN.activations.to_json(),
     shell:
-        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/activations.py --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
         " --checkpoints {input.checkpoints:q} --train {input.train:q} --probe {input.probe:q} --output {output:q}"
-        " --device {DEVICE} --slots {SLOTS} --threads {threads} >{log:q} 2>&1"
+        " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""What every rule stands on: the checked configuration, result paths, specs and source files.
+"""The common ground of all rules: the checked configuration, result paths, specs and source files.
 
 Needs: the configuration. Makes: nothing; holds functions only, and no science.
 """
@@ -12,8 +12,10 @@ BASE = Path(workflow.basedir)
 
 # The code that is tracked as input is the code that runs: this checkout's package, and the Python that runs Snakemake.
 sys.path.insert(0, str(BASE / "src"))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BASE / "src"), os.environ.get("PYTHONPATH")]))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os.environ.get("PYTHONPATH")])),
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+)
 
 from infoplane import registry
 from infoplane.config.load import Run, load
@@ -77,7 +79,10 @@ def measures_sources(wildcards):
 
 
 def charts_sources(wildcards):
-    return [*sources("charts", ("chart", wildcards.chart)), f"{TEMPLATES}/chart.html.j2"]
+    return [
+        *sources("charts", ("chart", wildcards.chart)),
+        f"{TEMPLATES}/chart.html.j2",
+    ]
 
 
 def report_sources(wildcards):
@@ -161,9 +166,7 @@ def charts_json(wildcards):
 def everything(scope=""):
     """What the whole workflow makes in the end."""
     charts = [
-        f"{RESULTS}/{scope}charts/{chart}.{kind}"
-        for chart in PLAN.charts
-        for kind in ("html", "svg", "png", "json")
+        f"{RESULTS}/{scope}charts/{chart}.{kind}" for chart in PLAN.charts for kind in ("html", "svg", "png", "json")
     ]
     return [f"{RESULTS}/{scope}report.html", *charts]
 

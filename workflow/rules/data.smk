@@ -7,6 +7,7 @@ Needs: a bundled, downloaded or given data set. Makes: data/{train,validation,pr
 rule data:
     """Split the images into train, validation and probe."""
     input:
+        script=f"{SCRIPTS}/data.py",
         sources=data_sources,
         files=data_files,
     output:
@@ -21,8 +22,9 @@ rule data:
         "../../envs/infoplane.yaml"
     resources:
         mem_mb=8000,
+        folder=FOLDER,
     params:
         spec=PLAN.data.to_json(),
     shell:
-        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/data.py --spec {params.spec:q} --folder {FOLDER:q}"
+        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --folder {resources.folder:q}"
         " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q} >{log:q} 2>&1"

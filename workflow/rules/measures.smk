@@ -7,6 +7,7 @@ Needs: activations/<run>.parquet and data/probe.parquet. Makes: measures/<run>/<
 rule measures:
     """Measure every site at every checkpoint of one run."""
     input:
+        script=f"{SCRIPTS}/measures.py",
         sources=measures_sources,
         activations=rules.activations.output,
         probe=rules.data.output.probe,
@@ -20,11 +21,13 @@ rule measures:
         "../../envs/infoplane.yaml"
     resources:
         gpu=GPU,
+        device=DEVICE,
+        slots=SLOTS,
         mem_mb=4000,
     params:
         spec=measures_spec,
     shell:
-        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/measures.py --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
         " --activations {input.activations:q} --probe {input.probe:q} --output {output:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
-        " --device {DEVICE} --slots {SLOTS} --threads {threads} >{log:q} 2>&1"
+        " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

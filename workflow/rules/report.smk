@@ -8,6 +8,7 @@ Makes: tables/, charts/ and report.html.
 rule tables:
     """Gather every run's measures and history, and say what is missing or diverged."""
     input:
+        script=f"{SCRIPTS}/tables.py",
         runs=tables_input,
         sources=sources("tables"),
     output:
@@ -24,13 +25,14 @@ rule tables:
         experiment=experiment_spec,
         existing=tables_existing,
     shell:
-        "python {SCRIPTS:q}/tables.py --runs {params.runs:q} --config {params.experiment:q}"
+        "python {input.script:q} --runs {params.runs:q} --config {params.experiment:q}"
         " --measures {output.measures:q} --history {output.history:q} >{log:q} 2>&1"
 
 
 rule charts:
     """Draw one chart from the two tables."""
     input:
+        script=f"{SCRIPTS}/charts.py",
         sources=charts_sources,
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
@@ -56,7 +58,7 @@ rule charts:
     params:
         options=chart_options,
     shell:
-        "python {SCRIPTS:q}/charts.py --chart {wildcards.chart:q} --options {params.options:q}"
+        "python {input.script:q} --chart {wildcards.chart:q} --options {params.options:q}"
         " --measures {input.measures:q} --history {input.history:q} --html {output.html:q} --svg {output.svg:q}"
         " --png {output.png:q} --json {output.json:q} >{log:q} 2>&1"
 
@@ -64,6 +66,7 @@ rule charts:
 rule report:
     """One self-contained page: answer, charts, provenance."""
     input:
+        script=f"{SCRIPTS}/report.py",
         sources=report_sources,
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
@@ -77,5 +80,5 @@ rule report:
     conda:
         "../../envs/infoplane.yaml"
     shell:
-        "python {SCRIPTS:q}/report.py --measures {input.measures:q} --history {input.history:q}"
+        "python {input.script:q} --measures {input.measures:q} --history {input.history:q}"
         " --charts {input.charts:q} --output {output:q} >{log:q} 2>&1"

@@ -7,6 +7,7 @@ Needs: data/. Makes: train/<run>/checkpoints.safetensors and train/<run>/history
 rule train:
     """Train one network; an interrupted job goes on where it was."""
     input:
+        script=f"{SCRIPTS}/train.py",
         sources=train_sources,
         train=rules.data.output.train,
         validation=rules.data.output.validation,
@@ -21,10 +22,13 @@ rule train:
         "../../envs/infoplane.yaml"
     resources:
         gpu=GPU,
+        device=DEVICE,
+        slots=SLOTS,
         mem_mb=4000,
     params:
         spec=train_spec,
+        state=STATE,
     shell:
-        "OMP_NUM_THREADS={threads} python {SCRIPTS:q}/train.py --spec {params.spec:q} --train {input.train:q}"
+        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --train {input.train:q}"
         " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"
-        " --state {STATE:q} --device {DEVICE} --slots {SLOTS} --threads {threads} >{log:q} 2>&1"
+        " --state {params.state:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

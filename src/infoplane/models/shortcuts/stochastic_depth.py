@@ -1,6 +1,7 @@
 """z = x + b f with b ~ Bernoulli(p) in training and b = p in evaluation.
 
-Stochastic depth (Huang et al. 2016, arXiv:1603.09382), drawn per sample rather than per batch. The survival probability falls linearly with depth from 1 to its final value (their equation 4).
+Stochastic depth (Huang et al. 2016, arXiv:1603.09382), drawn per sample rather than per batch. The survival
+probability falls linearly with depth from 1 to its final value (their equation 4).
 """
 
 from dataclasses import dataclass
