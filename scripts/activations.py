@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from infoplane.devices import lease
-
 from infoplane.errors import run_script
 from infoplane.progress import timed
 from infoplane.specs import ActivationsSpec

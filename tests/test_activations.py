@@ -29,8 +29,6 @@ def spec(**changes: object) -> ActivationsSpec:
     return ActivationsSpec(**(values | {"recalibration": 128, "seed": 0} | changes))  # type: ignore[arg-type]
 
 
-
-
 @pytest.fixture
 def checkpoints(
     train_spec: Callable[..., TrainSpec], splits: dict[str, Path], tmp_path_factory: pytest.TempPathFactory

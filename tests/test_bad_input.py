@@ -27,7 +27,7 @@ def run(name: str, *arguments: object, largest_file: int = 0) -> subprocess.Comp
         [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *map(str, arguments)],
         cwd="/",
         env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        preexec_fn=limit if largest_file else None,  # noqa: PLW1509
+        preexec_fn=limit if largest_file else None,
         capture_output=True,
         text=True,
     )

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, a limit on file sizes."""
 
