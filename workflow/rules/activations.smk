@@ -27,6 +27,8 @@ rule activations:
         mem_mb=4000,
     params:
         spec=PLAN.activations.to_json(),
+    message:
+        "Read activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
         "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
         " --checkpoints {input.checkpoints:q} --train {input.train:q} --probe {input.probe:q} --output {output:q}"

@@ -25,6 +25,8 @@ rule data:
         folder=FOLDER,
     params:
         spec=PLAN.data.to_json(),
+    message:
+        f"Split the images of {PLAN.config.data.kind}"
     shell:
         "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --folder {resources.folder:q}"
         " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q} >{log:q} 2>&1"

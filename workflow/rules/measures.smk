@@ -26,6 +26,8 @@ rule measures:
         mem_mb=4000,
     params:
         spec=measures_spec,
+    message:
+        "Measure {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}: {wildcards.family}"
     shell:
         "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
         " --activations {input.activations:q} --probe {input.probe:q} --output {output:q}"

@@ -24,6 +24,8 @@ rule tables:
         runs=tables_runs,
         experiment=experiment_spec,
         existing=tables_existing,
+    message:
+        "Gather {wildcards.scope}tables of the experiment"
     shell:
         "python {input.script:q} --runs {params.runs:q} --config {params.experiment:q}"
         " --measures {output.measures:q} --history {output.history:q} >{log:q} 2>&1"
@@ -57,6 +59,8 @@ rule charts:
         "../../envs/infoplane.yaml"
     params:
         options=chart_options,
+    message:
+        "Draw {wildcards.scope}{wildcards.chart}"
     shell:
         "python {input.script:q} --chart {wildcards.chart:q} --options {params.options:q}"
         " --measures {input.measures:q} --history {input.history:q} --html {output.html:q} --svg {output.svg:q}"
@@ -79,6 +83,8 @@ rule report:
         f"{BENCHMARKS}/{{scope}}report.tsv"
     conda:
         "../../envs/infoplane.yaml"
+    message:
+        "Write the {wildcards.scope}report"
     shell:
         "python {input.script:q} --measures {input.measures:q} --history {input.history:q}"
         " --charts {input.charts:q} --output {output:q} >{log:q} 2>&1"

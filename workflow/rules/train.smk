@@ -28,6 +28,8 @@ rule train:
     params:
         spec=train_spec,
         state=STATE,
+    message:
+        "Train {wildcards.architecture} with shortcut {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
         "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --train {input.train:q}"
         " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"
