@@ -3,6 +3,7 @@
 Needs: the configuration. Makes: nothing; holds functions only, and no science.
 """
 
+import json
 import os
 import sys
 from glob import glob
@@ -111,16 +112,14 @@ def chart_options(wildcards):
     return canonical(PLAN.charts[wildcards.chart])
 
 
-def history_path(run):
-    return f"{RESULTS}/train/{run.path}/history.parquet"
-
-
-def measures_paths(run):
-    return {family: f"{RESULTS}/measures/{run.path}/{family}.parquet" for family in PLAN.measures}
+HISTORY = f"{RESULTS}/train/{RUN}/history.parquet"
+MEASURES = f"{RESULTS}/measures/{RUN}/{{family}}.parquet"
 
 
 def run_files(run):
-    return [history_path(run), *measures_paths(run).values()]
+    """What the tables gather of a run."""
+    measures = [MEASURES.format(**vars(run), family=family) for family in PLAN.measures]
+    return [HISTORY.format(**vars(run)), *measures]
 
 
 def tables_input(wildcards):
@@ -128,20 +127,24 @@ def tables_input(wildcards):
     return [] if wildcards.scope else [path for run in PLAN.runs for path in run_files(run)]
 
 
-def tables_runs(wildcards):
-    """The runs of the grid and where their tables lie."""
-    return canonical(
-        [
-            {
-                "architecture": run.architecture,
-                "shortcut": run.shortcut,
-                "seed": run.seed,
-                "history": history_path(run),
-                "measures": measures_paths(run),
-            }
-            for run in PLAN.runs
-        ]
+def tables_grid(wildcards):
+    """The labels of every run, in the configuration's order."""
+    return json.dumps(
+        {
+            "architectures": list(PLAN.architectures),
+            "shortcuts": list(PLAN.shortcuts),
+            "seeds": PLAN.config.seeds,
+            "families": list(PLAN.measures),
+        }
     )
+
+
+def history_template(wildcards):
+    return HISTORY
+
+
+def measures_template(wildcards):
+    return MEASURES
 
 
 def tables_existing(wildcards):
@@ -153,10 +156,10 @@ def tables_existing(wildcards):
 
 
 def experiment_spec(wildcards):
-    """The configuration without what changes no number."""
+    """The configuration without what changes no number, in its own order, which charts follow."""
     values = PLAN.config.model_dump(exclude={"charts", "device", "slots", "results"})
     values["data"].pop("folder")
-    return canonical(values)
+    return json.dumps(values)
 
 
 def charts_json(wildcards):

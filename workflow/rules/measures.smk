@@ -12,7 +12,7 @@ rule measures:
         activations=rules.activations.output,
         probe=rules.data.output.probe,
     output:
-        f"{RESULTS}/measures/{RUN}/{{family}}.parquet",
+        MEASURES,
     log:
         f"{LOGS}/measures/{RUN}/{{family}}.log",
     benchmark:

@@ -21,13 +21,16 @@ rule tables:
     conda:
         "../../envs/infoplane.yaml"
     params:
-        runs=tables_runs,
+        grid=tables_grid,
+        history=history_template,
+        measures=measures_template,
         experiment=experiment_spec,
         existing=tables_existing,
     message:
         "Gather {wildcards.scope}tables of the experiment"
     shell:
-        "python {input.script:q} --runs {params.runs:q} --config {params.experiment:q}"
+        "python {input.script:q} --grid {params.grid:q} --run-history {params.history:q}"
+        " --run-measures {params.measures:q} --config {params.experiment:q}"
         " --measures {output.measures:q} --history {output.history:q} >{log:q} 2>&1"
 
 

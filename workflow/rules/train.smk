@@ -13,7 +13,7 @@ rule train:
         validation=rules.data.output.validation,
     output:
         checkpoints=f"{RESULTS}/train/{RUN}/checkpoints.safetensors",
-        history=f"{RESULTS}/train/{RUN}/history.parquet",
+        history=HISTORY,
     log:
         f"{LOGS}/train/{RUN}.log",
     benchmark:

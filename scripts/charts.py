@@ -1,0 +1,34 @@
+"""Draw one chart from the experiment's two tables."""
+
+import argparse
+import json
+from pathlib import Path
+
+from infoplane.errors import UserError, run_script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chart", required=True, help="the chart's name")
+    parser.add_argument("--options", default="{}", help="its options, JSON")
+    parser.add_argument("--measures", type=Path, required=True, help="measures table, Parquet")
+    parser.add_argument("--history", type=Path, required=True, help="history table, Parquet")
+    parser.add_argument("--html", type=Path, help="output: a page that works offline")
+    parser.add_argument("--svg", type=Path, help="output")
+    parser.add_argument("--png", type=Path, help="output, two pixels per point")
+    parser.add_argument("--json", type=Path, help="output: the Vega-Lite spec")
+    args = parser.parse_args()
+    try:
+        options = json.loads(args.options)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--options is not JSON: {error}.") from None
+
+    from infoplane.charts import render
+    from infoplane.charts.frames import Tables
+
+    spec = render.spec(args.chart, options, Tables.read(args.measures, args.history))
+    render.save(spec, args.html, args.svg, args.png, args.json)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,209 @@
+"""What every chart starts from: the two tables, and curves aggregated over seeds."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from infoplane.storage.parquet import read_rows
+
+IDENTITY = "identity"
+DEFAULT_FAMILY = "kernel"
+HISTORY_POINTS_PER_DECADE = 12
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The experiment's measures and history tables with their common metadata."""
+
+    measures: pl.DataFrame
+    history: pl.DataFrame
+    metadata: dict[str, Any]
+
+    @classmethod
+    def read(cls, measures: Path, history: Path) -> Self:
+        """Read both tables; raises `UserError` when one is missing, truncated or something else."""
+        values, metadata = read_rows(measures)
+        rows, _ = read_rows(history)
+        return cls(pl.DataFrame(values), pl.DataFrame(rows), metadata)
+
+    @cached_property
+    def architectures(self) -> list[str]:
+        """Labels in the configuration's order."""
+        return self._labels("architecture")
+
+    @cached_property
+    def shortcuts(self) -> list[str]:
+        """Labels in the configuration's order, identity shortcuts first."""
+        labels = self._labels("shortcut")
+        return sorted(labels, key=lambda label: self.kind("shortcut", label) != IDENTITY)
+
+    def _labels(self, role: str) -> list[str]:
+        present = sorted(set(self.measures[role].to_list()) | set(self.history[role].to_list()))
+        configured = (self.metadata.get("order") or {}).get(f"{role}s") or []
+        return [label for label in configured if label in present] + [x for x in present if x not in configured]
+
+    def kind(self, role: str, label: str) -> str:
+        """The plug-in behind a label; the label itself where no run tells."""
+        return (self.metadata.get(f"{role}s") or {}).get(label) or label
+
+    def family(self, wanted: str) -> str:
+        """The measure family to show: the wanted one; for ``auto`` kernel where it exists, else the first there is."""
+        if wanted != "auto":
+            return wanted
+        present = sorted(set(self.measures.filter(pl.col("value").is_finite())["family"].drop_nulls().to_list()))
+        return DEFAULT_FAMILY if DEFAULT_FAMILY in present or not present else present[0]
+
+    def runs(self, status: str) -> list[str]:
+        """Runs of which training, or any measure, has this status, as ``architecture/shortcut seed 0``."""
+        keys = ["architecture", "shortcut", "seed"]
+        both = pl.concat([self.measures.select([*keys, "status"]), self.history.select([*keys, "status"])])
+        odd = both.filter(pl.col("status") == status).unique(keys).sort(keys)
+        return [f"{row['architecture']}/{row['shortcut']} seed {row['seed']}" for row in odd.to_dicts()]
+
+    def state(self, architecture: str, shortcut: str) -> str:
+        """``finished`` unless every run of this pair is missing or has diverged."""
+        pair = (pl.col("architecture") == architecture) & (pl.col("shortcut") == shortcut)
+        rows = self.measures.filter(pair) if self.measures.filter(pair).height else self.history.filter(pair)
+        states = set(rows["status"].to_list())
+        return "finished" if "finished" in states else "diverged" if "diverged" in states else "missing"
+
+    def gap(self, architecture: str, shortcut: str) -> str:
+        """What to write where a pair has nothing to draw."""
+        state = self.state(architecture, shortcut)
+        return "nothing measured" if state == "finished" else state
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Z-X and Z-Y of one family and part, averaged over seeds: one row per (architecture, shortcut, site, step).
+
+    rows: architecture, shortcut, site, depth, step, epoch, zx, zx_low, zx_high, zy, zy_low, zy_high, seeds; low and
+    high are the smallest and largest seed. A diverged run counts only where no run of its pair finished.
+    """
+
+    rows: pl.DataFrame
+    family: str
+    part: str
+
+    @property
+    def steps(self) -> list[int]:
+        return sorted(self.rows["step"].unique().to_list())
+
+    def label_entropy(self) -> float | None:
+        found = self.rows["label_entropy"].drop_nulls()
+        return float(found[0]) if len(found) else None
+
+    def of(self, architecture: str, shortcut: str | None = None) -> pl.DataFrame:
+        """The rows of one architecture, or of one pair, by depth and step."""
+        found = self.rows.filter(pl.col("architecture") == architecture)
+        return found if shortcut is None else found.filter(pl.col("shortcut") == shortcut)
+
+    def sites(self, architecture: str) -> list[str]:
+        """Sites of an architecture from input to output."""
+        return self.of(architecture).sort("depth", "site")["site"].unique(maintain_order=True).to_list()
+
+    def last_block(self, architecture: str) -> str | None:
+        """The deepest residual block's site: what is compared across shortcuts."""
+        return last_block(self.sites(architecture))
+
+
+def last_block(sites: Sequence[str]) -> str | None:
+    """The last site that is a numbered block; without blocks, the last before read-out and logits."""
+    blocks = [site for site in sites if re.match(r"(block|layer|stage)\D?\d", site)]
+    others = [site for site in sites if site not in ("readout", "logits")] or list(sites)
+    found = blocks or others
+    return found[-1] if found else None
+
+
+def curves(tables: Tables, family: str = "auto", part: str = "z") -> Curves:
+    """Average a family's finite Z-X and Z-Y values over seeds."""
+    family = tables.family(family)
+    rows = tables.measures.filter(
+        pl.col("family") == family,
+        pl.col("part") == part,
+        pl.col("measure").is_in(["zx", "zy"]),
+        pl.col("value").is_finite(),
+    )
+    pair = ["architecture", "shortcut"]
+    finished = rows.filter(pl.col("status") == "finished").select(pair).unique()
+    rows = pl.concat(
+        [
+            rows.filter(pl.col("status") == "finished"),
+            rows.filter(pl.col("status") == "diverged").join(finished, on=pair, how="anti"),
+        ]
+    )
+    keys = [*pair, "site", "depth", "step"]
+    merged: pl.DataFrame | None = None
+    for measure in ("zx", "zy"):
+        value = pl.col("value")
+        extra = [pl.col("reference").mean().alias("label_entropy")] if measure == "zy" else []
+        summary = (
+            rows.filter(pl.col("measure") == measure)
+            .sort("seed")
+            .group_by(keys, maintain_order=True)
+            .agg(
+                value.mean().round_sig_figs(4).alias(measure),
+                value.min().round_sig_figs(4).alias(f"{measure}_low"),
+                value.max().round_sig_figs(4).alias(f"{measure}_high"),
+                pl.col("epoch").mean().round_sig_figs(4).alias(f"{measure}_epoch"),
+                pl.col("seed").n_unique().alias(f"{measure}_seeds"),
+                *extra,
+            )
+        )
+        merged = summary if merged is None else merged.join(summary, on=keys, how="full", coalesce=True)
+    assert merged is not None
+    both = merged.with_columns(
+        pl.coalesce("zx_epoch", "zy_epoch").alias("epoch"), pl.coalesce("zx_seeds", "zy_seeds").alias("seeds")
+    )
+    return Curves(both.sort(*pair, "depth", "site", "step"), family, part)
+
+
+def accuracy(tables: Tables) -> pl.DataFrame:
+    """Training and validation accuracy by step, averaged over seeds and thinned to log-spaced steps.
+
+    Rows: architecture, shortcut, split, step, accuracy, accuracy_low, accuracy_high, seeds.
+    """
+    pair = ["architecture", "shortcut"]
+    rows = tables.history.filter(pl.col("step").is_not_null())
+    finished = rows.filter(pl.col("status") == "finished").select(pair).unique()
+    rows = pl.concat(
+        [
+            rows.filter(pl.col("status") == "finished"),
+            rows.filter(pl.col("status") != "finished").join(finished, on=pair, how="anti"),
+        ]
+    )
+    long = rows.unpivot(
+        ["train_accuracy", "validation_accuracy"],
+        index=[*pair, "seed", "step"],
+        variable_name="split",
+        value_name="accuracy",
+    ).filter(pl.col("accuracy").is_finite())
+    place = ((pl.col("step") + 1).log10() * HISTORY_POINTS_PER_DECADE).round().alias("place")
+    kept = long.select("step").unique().with_columns(place).group_by("place").agg(pl.col("step").max())
+    value = pl.col("accuracy")
+    return (
+        long.filter(pl.col("step").is_in(kept["step"].to_list()))
+        .with_columns(pl.col("split").str.replace("_accuracy", ""))
+        .group_by([*pair, "split", "step"])
+        .agg(
+            value.mean().round(4).alias("accuracy"),
+            value.min().round(4).alias("accuracy_low"),
+            value.max().round(4).alias("accuracy_high"),
+            pl.col("seed").n_unique().alias("seeds"),
+        )
+        .sort(*pair, "split", "step")
+    )
+
+
+def spread(items: Sequence[str], most: int, keep: Iterable[str | None] = ()) -> list[str]:
+    """At most ``most`` items, evenly spaced, first and last among them; ``keep`` are kept in any case."""
+    if len(items) <= most:
+        return list(items)
+    wanted = {round(i * (len(items) - 1) / max(1, most - 1)) for i in range(most)}
+    wanted |= {index for index, item in enumerate(items) if item in set(keep)}
+    return [items[index] for index in sorted(wanted)]

@@ -1,0 +1,147 @@
+"""Dynamics: Z-X and Z-Y of each layer against the training step, beside accuracy.
+
+Lines are means over seeds, bands reach from the smallest seed to the largest. Step 0 stands left of the logarithmic
+axis.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import altair as alt
+import polars as pl
+
+from infoplane.charts import scales, theme
+from infoplane.charts.frames import Curves, Tables, accuracy, curves, spread
+
+
+@dataclass(frozen=True)
+class Options:
+    family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
+    part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
+    most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9
+    scale: Annotated[Literal["sqrt", "linear"], "of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise ValueError(f"most must be at least 1, got {self.most}")
+
+
+COLOURS = {"validation": "#0072B2", "train": "#E69F00"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity of a block: the field with its ``_low`` and ``_high``, its axis, its height in pixels."""
+
+    field: str
+    title: str
+    height: int
+    span: scales.Span
+    percent: bool = False
+
+    def y(self, field: str, first: bool) -> alt.Y:
+        """The axis, labelled in the first column only."""
+        extent = theme.AXIS_EXTENT if first else 0
+        axis = alt.Axis(
+            title=self.title if first else None,
+            labels=first,
+            minExtent=extent,
+            maxExtent=extent,
+            values=[0, 0.5, 1] if self.percent else self.span.ticks(self.height, 14),
+            format="%" if self.percent else scales.FORMAT,
+        )
+        return alt.Y(f"{field}:Q", scale=self.span.scale, axis=axis)
+
+
+def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
+    """One block per architecture: a column per shortcut, and rows for Z-X, Z-Y and accuracy."""
+    found = curves(tables, options.family, options.part)
+    learned = accuracy(tables)
+    if found.rows.is_empty() and learned.is_empty():
+        return theme.empty(tables, found.family)
+    steps = scales.Steps(sorted({*found.steps, *learned["step"].to_list()}))
+    cells = [
+        cell
+        for architecture in tables.architectures
+        for cell in _block(tables, architecture, found, learned, steps, options)
+    ]
+    description = theme.basis(tables, found.family, found.part, options.scale)
+    return theme.grid(cells, len(tables.shortcuts), description, colour="independent", rows=8)
+
+
+def _block(
+    tables: Tables, architecture: str, found: Curves, learned: pl.DataFrame, steps: scales.Steps, options: Options
+) -> list[theme.Cell]:
+    """The cells of one architecture, row by row."""
+    sites = spread(found.sites(architecture), options.most, [found.last_block(architecture)])
+    rows = steps.placed(found.of(architecture).filter(pl.col("site").is_in(sites)))
+    scores = steps.placed(learned.filter(pl.col("architecture") == architecture))
+    entropy = found.label_entropy()
+    zx = Panel("zx", "Z-X (norm. MSE)", 118, scales.Span(options.scale, rows["zx_low"], rows["zx_high"]))
+    reference = pl.Series([entropy], dtype=pl.Float64)
+    zy_span = scales.Span(options.scale, rows["zy_low"], rows["zy_high"], reference, margin=0.12)
+    zy = Panel("zy", "Z-Y (nats)", 118, zy_span)
+    whole = scales.Span("linear", pl.Series([0.0, 1.0]), margin=0.0)
+    correct = Panel("accuracy", "accuracy", 72, whole, percent=True)
+
+    def by_site(legend: alt.Legend | None) -> alt.Color:
+        scale = alt.Scale(domain=sites, scheme=theme.DEPTH_SCHEME)
+        return alt.Color("site:N", title=f"site of {architecture}", scale=scale, legend=legend)
+
+    def by_split(legend: alt.Legend | None) -> alt.Color:
+        scale = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
+        return alt.Color("split:N", title="accuracy on", scale=scale, legend=legend)
+
+    return [
+        *_row(tables, architecture, rows, zx, by_site, steps),
+        *_row(tables, architecture, rows, zy, by_site, steps, entropy),
+        *_row(tables, architecture, scores, correct, by_split, steps),
+    ]
+
+
+def _row(
+    tables: Tables,
+    architecture: str,
+    rows: pl.DataFrame,
+    panel: Panel,
+    colour: Callable[[alt.Legend | None], alt.Color],
+    steps: scales.Steps,
+    entropy: float | None = None,
+) -> list[theme.Cell]:
+    """One quantity, a cell per shortcut. Titles stand above Z-X, step labels below accuracy, legends at the right."""
+    width = theme.cell_width(len(tables.shortcuts))
+    field, low, high = panel.field, f"{panel.field}_low", f"{panel.field}_high"
+    group = "split" if panel.percent else "site"
+    legend = alt.Legend(symbolType="stroke", rowPadding=0, labelFontSize=10)
+    cells: list[theme.Cell] = []
+    for column, shortcut in enumerate(tables.shortcuts):
+        title = f"{architecture} · {shortcut}" if field == "zx" else None
+        named = {"title": title} if title else {}
+        mine = rows.filter(pl.col("shortcut") == shortcut).drop_nulls([field])
+        if mine.is_empty():
+            cells.append(theme.placeholder(tables.gap(architecture, shortcut), width, panel.height, title))
+            continue
+        explained = field != "zy" and column == len(tables.shortcuts) - 1
+        x, y = steps.x(shown=panel.percent), panel.y(field, first=not column)
+        c = colour(legend if explained else None)
+        chart = alt.Chart(mine.select(group, "step", "at", field, low, high, "seeds"))
+        tooltip = [
+            alt.Tooltip(f"{group}:N"),
+            alt.Tooltip("step:Q"),
+            alt.Tooltip(f"{field}:Q", title="mean"),
+            alt.Tooltip(f"{low}:Q", title="smallest seed"),
+            alt.Tooltip(f"{high}:Q", title="largest seed"),
+            alt.Tooltip("seeds:Q"),
+        ]
+        layers = [
+            chart.mark_line(strokeWidth=1.7).encode(x, y, c),
+            chart.mark_circle(size=14, opacity=1).encode(x, y, c, tooltip=tooltip),
+        ]
+        if mine["seeds"].max() != 1:
+            band = chart.mark_area(opacity=0.16)
+            layers.insert(0, band.encode(x, panel.y(low, first=not column), alt.Y2(f"{high}:Q"), c))
+        if entropy is not None:
+            layers = [*theme.entropy_line(entropy, y, width), *layers]
+        cells.append(alt.layer(*layers, width=width, height=panel.height, **named))
+    return cells

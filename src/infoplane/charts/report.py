@@ -1,0 +1,97 @@
+"""One page that a colleague opens from an e-mail: numbers, charts, how to read them, and where they come from.
+
+The page holds everything it shows (Vega once, the charts as specs) and asks the network for nothing: its own
+security policy forbids it.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from infoplane.charts import render
+from infoplane.charts.frames import Tables, curves
+from infoplane.charts.summary import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state
+from infoplane.errors import UserError
+from infoplane.storage.atomic import write_text
+
+
+def write(tables: Tables, charts: Sequence[Path], output: Path) -> None:
+    """Write the report, atomically; charts are Vega-Lite specs of `render`, in the order in which they are shown.
+
+    Raises `UserError` for a chart that is missing or is no such spec.
+    """
+    environment = render.templates()
+    environment.filters |= {"number": number, "percent": percent}
+    page = environment.get_template("report.html.j2")
+    write_text(output, page.render(contents(tables, [_chart(path) for path in charts])))
+
+
+def contents(tables: Tables, charts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Everything that the template shows."""
+    metadata = tables.metadata
+    config = metadata.get("config") or {}
+    runs = [run | {"state": run_state(run)} for run in metadata.get("runs") or []]
+    return {
+        "title": config.get("experiment") or "experiment",
+        "question": question(tables),
+        "family": curves(tables).family,
+        "headlines": headlines(tables),
+        "spark": (SPARK_WIDTH, SPARK_HEIGHT),
+        "charts": charts,
+        "diagnostics": diagnostics(tables),
+        "runs": runs,
+        "gaps": [run for run in runs if run["state"] != "finished"],
+        "metadata": metadata,
+        "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "not recorded",
+        "bundle": Markup(render.vega_bundle()),
+        "style": Markup((render.TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup((render.TEMPLATES / "report.js").read_text(encoding="utf-8")),
+    }
+
+
+def question(tables: Tables) -> str:
+    """What the experiment asks, and of which networks."""
+    config = tables.metadata.get("config") or {}
+    data, steps = (config.get("data") or {}).get("kind"), (config.get("training") or {}).get("steps")
+    where = (f" on {data}" if data else "") + (f" for {steps} steps" if steps else "")
+    return (
+        "While it learns, does a network first fit its input (Z-X falls) and then compress it (Z-X rises), and does "
+        f"an identity shortcut make it skip the fitting? Asked of {_list(tables.architectures)} with the shortcuts "
+        f"{_list(tables.shortcuts)}, trained{where}."
+    )
+
+
+def _list(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "nothing"
+
+
+def _chart(path: Path) -> dict[str, Any]:
+    """One chart for the template: name, title, notes, and the spec without what the page says itself."""
+    try:
+        spec = json.loads(path.read_text(encoding="utf-8"))
+        about = spec["usermeta"]
+        shown = {key: value for key, value in spec.items() if key != "title"}
+        return {
+            "name": about["name"],
+            "title": about["title"],
+            "notes": about["notes"],
+            "spec": Markup(render.script_json(shown)),
+        }
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run the workflow again to draw it.") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not a chart of infoplane: delete it and run the workflow again.") from None
+
+
+def number(value: float | None) -> str:
+    """Three decimals, four below 0.01; or a dash."""
+    return "–" if value is None else f"{value:.3f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    """Per cent with one decimal, or a dash."""
+    return "–" if value is None else f"{100 * value:.1f}%"

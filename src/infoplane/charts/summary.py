@@ -1,0 +1,180 @@
+"""The report's numbers, computed from the two tables: headline values, state of the runs, estimator diagnostics."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from infoplane.charts.frames import Tables, curves
+
+SPARK_WIDTH, SPARK_HEIGHT = 110, 26
+
+
+@dataclass(frozen=True)
+class Value:
+    """A mean over seeds with its smallest and largest seed; None where there is nothing."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the last block did in one architecture with one shortcut; ``lowest`` is where its mean Z-X is smallest."""
+
+    architecture: str
+    shortcut: str
+    site: str | None
+    start: Value
+    start_step: int | None
+    lowest: Value
+    lowest_step: int | None
+    end: Value
+    end_step: int | None
+    accuracy: Value
+    seeds: str
+    status: str
+    spark: str
+    """Points of a small curve (SVG polyline), all of an architecture on one scale."""
+
+
+def headlines(tables: Tables) -> dict[str, list[Headline]]:
+    """Architecture -> one row per shortcut, in the charts' order."""
+    found = curves(tables)
+    groups: dict[str, list[Headline]] = {}
+    for architecture in tables.architectures:
+        site = found.last_block(architecture)
+        here = found.of(architecture).filter(pl.col("site") == (site or "")).drop_nulls(["zx"])
+        top = max([0.0, *here["zx"].to_list()]) or 1.0
+        rows = groups[architecture] = []
+        for shortcut in tables.shortcuts:
+            curve = here.filter(pl.col("shortcut") == shortcut).sort("step")
+            points = curve.to_dicts()
+            lowest = min(points, key=lambda point: (point["zx"], point["step"]), default=None)
+            first, last = (points[0], points[-1]) if points else (None, None)
+            seeds, status = _states(tables, architecture, shortcut)
+            rows.append(
+                Headline(
+                    architecture,
+                    shortcut,
+                    site,
+                    _value(first),
+                    first["step"] if first else None,
+                    _value(lowest),
+                    lowest["step"] if lowest else None,
+                    _value(last),
+                    last["step"] if last else None,
+                    _final_accuracy(tables, architecture, shortcut),
+                    seeds,
+                    status,
+                    _spark(points, top),
+                )
+            )
+    return groups
+
+
+def _value(point: dict[str, Any] | None) -> Value:
+    return Value(point["zx"], point["zx_low"], point["zx_high"]) if point else Value(None)
+
+
+def _spark(points: list[dict[str, Any]], top: float) -> str:
+    if len(points) < 2:
+        return ""
+    places = [math.log1p(point["step"]) for point in points]
+    width, height = SPARK_WIDTH - 6, SPARK_HEIGHT - 6
+    return " ".join(
+        f"{3 + width * place / places[-1]:.1f},{3 + height * (1 - (max(0.0, point['zx']) / top) ** 0.5):.1f}"
+        for place, point in zip(places, points, strict=True)
+    )
+
+
+def _final_accuracy(tables: Tables, architecture: str, shortcut: str) -> Value:
+    """Validation accuracy at the last step of every finished run."""
+    last = (
+        tables.history.filter(
+            pl.col("architecture") == architecture,
+            pl.col("shortcut") == shortcut,
+            pl.col("status") == "finished",
+            pl.col("validation_accuracy").is_finite(),
+        )
+        .sort("step")
+        .group_by("seed", maintain_order=True)
+        .agg(pl.col("validation_accuracy").last())
+        .sort("seed")["validation_accuracy"]
+        .to_list()
+    )
+    return Value(sum(last) / len(last), min(last), max(last)) if last else Value(None)
+
+
+def _states(tables: Tables, architecture: str, shortcut: str) -> tuple[str, str]:
+    """``2 of 3`` finished and measured, and what became of the others."""
+    runs = [
+        run
+        for run in tables.metadata.get("runs") or []
+        if (run["architecture"], run["shortcut"]) == (architecture, shortcut)
+    ]
+    states = [run_state(run) for run in runs]
+    done = states.count("finished")
+    others = Counter(state for state in states if state != "finished")
+    words = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
+    return f"{done} of {len(runs)}", words or "finished"
+
+
+def run_state(run: dict[str, Any]) -> str:
+    """One word or two for a run: finished, diverged at step 20, missing, not measured."""
+    if run["status"] == "diverged":
+        return f"diverged at step {run['diverged_at']}" if run.get("diverged_at") is not None else "diverged"
+    if run["status"] == "missing":
+        return "missing"
+    unmeasured = [family for family, state in run["measures"].items() if state == "missing"]
+    return f"not measured ({', '.join(unmeasured)})" if unmeasured else "finished"
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How far one family's values can be trusted."""
+
+    family: str
+    values: int
+    unmeasurable: int
+    edges: dict[str, int]
+    """``ridge:low`` -> values whose chosen hyperparameter is that end of its grid."""
+    notes: dict[str, int]
+    constant: int
+    """Values at sites with features that never vary."""
+    capacity_gap: Value
+    """Median, smallest and largest of linear - this family's Z-X."""
+
+
+def diagnostics(tables: Tables) -> list[Diagnostics]:
+    """One entry per measure family."""
+    found = []
+    measured = tables.measures.filter(pl.col("measure").is_not_null())
+    for family in sorted(measured["family"].unique().to_list()):
+        rows = measured.filter(pl.col("family") == family)
+        hits = Counter(
+            hit
+            for edge, value in rows.select("edge", "value").iter_rows()
+            if edge and value is not None
+            for hit in edge.split(",")
+        )
+        notes = Counter(note for note in rows["note"].to_list() if note)
+        gaps = rows.filter(pl.col("measure") == "zx", pl.col("capacity_gap").is_finite())["capacity_gap"].to_list()
+        gap = Value(sorted(gaps)[len(gaps) // 2], min(gaps), max(gaps)) if gaps else Value(None)
+        finite = rows.filter(pl.col("value").is_finite()).height
+        constant = rows.filter(pl.col("constant_features") > 0).height
+        found.append(
+            Diagnostics(
+                family,
+                rows.height,
+                rows.height - finite,
+                dict(sorted(hits.items())),
+                dict(sorted(notes.items())),
+                constant,
+                gap,
+            )
+        )
+    return found

@@ -1,0 +1,171 @@
+"""How every chart looks: fonts, palettes, axes, and a clear page when there is nothing to draw.
+
+Palettes are safe for colour-blind readers: viridis for training steps, plasma for depth, and the colours of Okabe
+and Ito ("Color universal design", 2008) for shortcuts, where a kind keeps its colour from chart to chart.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import altair as alt
+import polars as pl
+
+from infoplane.charts.frames import Tables
+
+FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+INK, MUTED, FAINT, GRID = "#24292f", "#57606a", "#8c959f", "#e4e7eb"
+
+Cell = alt.Chart | alt.LayerChart | alt.FacetChart
+
+ZX, ZY = "Z-X (normalised MSE, 0 = X decodable)", "Z-Y (nats)"
+
+SHORTCUT_COLOURS = {
+    "identity": "#0072B2",
+    "none": "#D55E00",
+    "projection": "#009E73",
+    "scaled": "#56B4E9",
+    "rezero": "#E69F00",
+    "gated": "#CC79A7",
+    "dense": "#8C6D1F",
+    "stochastic_depth": "#7F7F7F",
+}
+DEPTH_SCHEME = alt.SchemeParams(name="plasma", extent=[0.05, 0.85])
+
+HALOED: tuple[dict[str, Any], ...] = ({"stroke": "white", "strokeWidth": 3, "opacity": 0.8}, {"color": MUTED})
+"""The two layers of a text that stays readable on top of lines."""
+
+PAGE_WIDTH = 840
+AXIS_EXTENT = 34
+
+CONFIG: dict[str, Any] = {
+    "background": "white",
+    "font": FONT,
+    "padding": 12,
+    "view": {"stroke": GRID, "continuousWidth": 300, "continuousHeight": 200},
+    "axis": {
+        "domainColor": FAINT,
+        "gridColor": GRID,
+        "gridOpacity": 0.7,
+        "labelColor": MUTED,
+        "labelFontSize": 11,
+        "tickColor": FAINT,
+        "tickSize": 4,
+        "titleColor": INK,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 6,
+    },
+    "legend": {
+        "labelColor": MUTED,
+        "labelFontSize": 11,
+        "labelLimit": 220,
+        "titleColor": INK,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "symbolOpacity": 1,
+        "symbolStrokeWidth": 2.5,
+        "gradientThickness": 10,
+    },
+    "title": {
+        "anchor": "start",
+        "color": INK,
+        "frame": "group",
+        "fontSize": 12,
+        "fontWeight": 600,
+        "offset": 6,
+        "subtitleColor": MUTED,
+        "subtitleFontSize": 11.5,
+        "subtitleLineHeight": 16,
+        "subtitlePadding": 5,
+    },
+    "text": {"fontSize": 11},
+    "concat": {"spacing": 14},
+}
+
+
+def shortcut_colours(tables: Tables) -> alt.Scale:
+    """One colour per shortcut label: its kind's own where free, else the next one."""
+    free = list(SHORTCUT_COLOURS.values())
+    chosen: dict[str, str] = {}
+    for label in tables.shortcuts:
+        colour = SHORTCUT_COLOURS.get(tables.kind("shortcut", label))
+        if colour in free:
+            chosen[label] = colour
+            free.remove(colour)
+    spare = free or list(SHORTCUT_COLOURS.values())
+    others = [label for label in tables.shortcuts if label not in chosen]
+    chosen |= {label: spare[index % len(spare)] for index, label in enumerate(others)}
+    return alt.Scale(domain=tables.shortcuts, range=[chosen[label] for label in tables.shortcuts])
+
+
+def zx_title(width: int) -> str:
+    """The Z-X axis title in full where a cell of this width (in pixels) holds it."""
+    return ZX if width >= 230 else "Z-X (norm. MSE)" if width < 150 else "Z-X (normalised MSE)"
+
+
+def rows(**values: float | str) -> pl.DataFrame:
+    """One row of data, for a label or a line of its own."""
+    return pl.DataFrame([values])
+
+
+def cell_width(columns: int) -> int:
+    """Width of one of several cells beside each other on a page."""
+    return max(130, min(300, round((PAGE_WIDTH - 90) / max(1, columns)) - 22))
+
+
+def grid(
+    cells: Sequence[Cell], columns: int, description: str, colour: Literal["shared", "independent"], rows: int = 14
+) -> alt.ConcatChart:
+    """Cells side by side; ``rows``: pixels between rows; colour: one scale and legend for all, or each cell its own.
+
+    Made in one step, because Altair copies everything below at every further call.
+    """
+    resolve = alt.Resolve(scale=alt.ScaleResolveMap(color=colour))
+    spacing = alt.RowColnumber(row=rows, column=14)
+    return alt.concat(*cells, columns=columns, spacing=spacing, resolve=resolve, description=description)
+
+
+def placeholder(text: str, width: int, height: int, title: str | None = None) -> alt.Chart:
+    """A cell that says why it is empty."""
+    chart = alt.Chart(rows(text=text), width=width, height=height)
+    mark = chart.mark_text(color=FAINT, fontSize=12, fontStyle="italic").encode(text="text:N")
+    return mark.properties(title=title) if title else mark
+
+
+def empty(tables: Tables, family: str) -> alt.Chart:
+    """The chart of an experiment without values."""
+    measured = tables.measures["value"].drop_nulls().len()
+    text = f"no value of the measure family '{family}' yet" if measured else "nothing measured yet"
+    return placeholder(text, 480, 120)
+
+
+def note(tables: Tables) -> str:
+    """What a reader must know about gaps: missing and diverged runs; empty when all is well."""
+    lines = []
+    for status, words in (("missing", "Missing"), ("diverged", "Diverged")):
+        if runs := tables.runs(status):
+            more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
+            lines.append(f"{words}: {', '.join(runs[:3])}{more}.")
+    return " ".join(lines)
+
+
+def basis(tables: Tables, family: str, part: str = "z", scale: str = "linear") -> str:
+    """One sentence: family, n, seeds, and what is unusual about the axes."""
+    seeds, n = tables.metadata.get("seeds") or [], tables.metadata.get("n") or []
+    words = [f"{family} decoders", f"n = {', '.join(map(str, n)) or '?'} held-out probes"]
+    words.append(f"mean over {len(seeds)} seeds" if len(seeds) > 1 else "1 seed")
+    if part != "z":
+        words.append({"s": "shortcut s", "f": "branch f"}[part])
+    if scale == "sqrt":
+        words.append("square-root scales")
+    return (text := ", ".join(words))[0].upper() + text[1:] + "."
+
+
+def entropy_line(entropy: float, y: alt.Y, width: int) -> list[alt.Chart]:
+    """A dashed line at H(Y), what a decoder that ignores Z would score; ``y`` is the axis of the field ``zy``."""
+    reference = alt.Chart(rows(zy=entropy, text="H(Y)"))
+    words = reference.mark_text(align="right", baseline="bottom", dx=-3, dy=-2, fontSize=10, color=FAINT)
+    return [
+        reference.mark_rule(strokeDash=[4, 3], color=FAINT).encode(y),
+        words.encode(y, x=alt.value(width), text="text:N"),
+    ]

@@ -1,0 +1,252 @@
+"""One experiment in two tidy tables: every measured value, and every run's training history.
+
+The tables are a pure function of the runs' specs: same results, same bytes, whatever order the runs finished in.
+A run that does not exist (yet) is one row with its keys and status ``missing``, so that the same function also
+aggregates what exists so far.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import polars.exceptions
+
+from infoplane.errors import UserError
+from infoplane.storage.parquet import metadata as read_metadata
+from infoplane.storage.parquet import open_parquet, read_rows, write_rows
+
+RUN = ("architecture", "shortcut", "seed")
+
+MEASURES: dict[str, type[pl.DataType]] = {
+    "architecture": pl.String,
+    "shortcut": pl.String,
+    "seed": pl.Int64,
+    "step": pl.Int64,
+    "epoch": pl.Float64,
+    "site": pl.String,
+    "part": pl.String,
+    "depth": pl.Int64,
+    "measure": pl.String,
+    "family": pl.String,
+    "value": pl.Float64,
+    "unit": pl.String,
+    "stderr": pl.Float64,
+    "reference": pl.Float64,
+    "n": pl.Int64,
+    "d": pl.Int64,
+    "edge": pl.String,
+    "ridge": pl.Float64,
+    "bandwidth": pl.Float64,
+    "folds": pl.Int64,
+    "constant_features": pl.Int64,
+    "note": pl.String,
+}
+"""Columns of a run's measures file; the table adds ``capacity_gap`` and ``status``."""
+
+HISTORY: dict[str, type[pl.DataType]] = {
+    "architecture": pl.String,
+    "shortcut": pl.String,
+    "seed": pl.Int64,
+    "step": pl.Int64,
+    "epoch": pl.Float64,
+    "train_loss": pl.Float64,
+    "train_accuracy": pl.Float64,
+    "validation_loss": pl.Float64,
+    "validation_accuracy": pl.Float64,
+    "learning_rate": pl.Float64,
+    "gradient_norm": pl.Float64,
+}
+"""Columns of the history table, beside ``status``; wall-clock seconds stay out, they differ from run to run."""
+
+MEASURES_ORDER = [*RUN, "family", "measure", "depth", "site", "part", "step"]
+HISTORY_ORDER = [*RUN, "step"]
+
+
+@dataclass(frozen=True)
+class ExpectedRun:
+    """A run of the experiment's grid, by its labels, and where its results should be."""
+
+    architecture: str
+    shortcut: str
+    seed: int
+    history: Path
+    measures: dict[str, Path]
+    """By measure family."""
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        return {"architecture": self.architecture, "shortcut": self.shortcut, "seed": self.seed}
+
+
+def expected_runs(grid: str, history: str, measures: str) -> list[ExpectedRun]:
+    """Every run of a grid, and where its results should be.
+
+    grid: JSON, ``{"architectures": [label], "shortcuts": [label], "seeds": [int], "families": [name]}``; history and
+    measures: paths with ``{architecture}``, ``{shortcut}``, ``{seed}`` and, for measures, ``{family}``. Raises
+    `UserError` for anything else, and for a grid that names something twice.
+    """
+    try:
+        found = json.loads(grid)
+        axes = [list(found[axis]) for axis in ("architectures", "shortcuts", "seeds", "families")]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            "the grid is not a JSON object with the lists architectures, shortcuts, seeds and families: "
+            f"{type(error).__name__}: {error}."
+        ) from None
+    for axis in axes:
+        if len(set(axis)) < len(axis):
+            raise UserError(f"the grid names something twice in {axis}: name every one once.")
+    architectures, shortcuts, seeds, families = axes
+    return [
+        ExpectedRun(
+            **run,
+            history=Path(history.format(**run)),
+            measures={family: Path(measures.format(**run, family=family)) for family in families},
+        )
+        for run in (
+            {"architecture": architecture, "shortcut": shortcut, "seed": seed}
+            for architecture, shortcut, seed in product(architectures, shortcuts, seeds)
+        )
+    ]
+
+
+def collect(
+    runs: Sequence[ExpectedRun], config: dict[str, Any] | None, measures: Path, history: Path
+) -> dict[str, Any]:
+    """Write both tables and return their common metadata.
+
+    config: the experiment's configuration, kept for readers. The metadata also holds versions, n, seeds, classes,
+    H(Y) in nats, the plug-in behind every label and the labels' order, and the state of every run. Raises `UserError`
+    for a file that is truncated, foreign or lacks a column.
+    """
+    runs = sorted(runs, key=lambda run: (run.architecture, run.shortcut, run.seed))
+    states: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    histories: list[pl.LazyFrame] = []
+    values: list[pl.LazyFrame] = []
+    for run in runs:
+        found = _file_metadata(run.history)
+        state: dict[str, Any] = run.keys | _state(found) | {"measures": {}}
+        state["parameters"] = found.get("parameters") if found else None
+        histories.append(_frame(run.history, found, HISTORY, run.keys))
+        if found:
+            seen.append(found | {"labels": run.keys})
+        for family, path in sorted(run.measures.items()):
+            measured = _file_metadata(path)
+            state["measures"][family] = _state(measured)["status"]
+            values.append(_frame(path, measured, MEASURES, run.keys | {"family": family}))
+            if measured:
+                seen.append(measured | {"family": family})
+        states.append(state)
+    sources = [path for run in runs for path in run.measures.values()]
+    all_values = _collected(values, MEASURES, MEASURES_ORDER, sources).pipe(_with_capacity_gap)
+    all_histories = _collected(histories, HISTORY, HISTORY_ORDER, [run.history for run in runs])
+    summary = _summary(config, states, seen, all_values)
+    for path, table in ((measures, all_values), (history, all_histories)):
+        write_rows(path, table.to_arrow(compat_level=pl.CompatLevel.oldest()), summary)
+    return summary
+
+
+def _name(run: ExpectedRun) -> str:
+    return f"{run.architecture}/{run.shortcut}/seed{run.seed}"
+
+
+def _file_metadata(path: Path) -> dict[str, Any] | None:
+    """The file's metadata, or None when it does not exist."""
+    return read_metadata(open_parquet(path), path) if path.exists() else None
+
+
+def _state(found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {"status": "missing", "diverged_at": None}
+    return {"status": found.get("status", "finished"), "diverged_at": found.get("diverged_at")}
+
+
+def _frame(
+    path: Path, found: dict[str, Any] | None, columns: dict[str, type[pl.DataType]], keys: dict[str, Any]
+) -> pl.LazyFrame:
+    """One file's rows under the experiment's labels, or one row of keys when it is missing."""
+    status = pl.lit(_state(found)["status"]).alias("status")
+    if found is None:
+        return pl.LazyFrame([keys], schema=columns).with_columns(status)
+    scan = pl.scan_parquet(path, glob=False)
+    present = scan.collect_schema().names()
+    absent = [name for name in columns if name not in present and name not in keys]
+    if absent:
+        raise UserError(f"{path} has no column '{absent[0]}': delete it and run the workflow again.")
+    labels = [pl.lit(value).alias(name) for name, value in keys.items()]
+    return scan.with_columns(labels).select([pl.col(n).cast(t) for n, t in columns.items()] + [status])
+
+
+def _collected(
+    frames: list[pl.LazyFrame], columns: dict[str, type[pl.DataType]], order: list[str], sources: list[Path]
+) -> pl.DataFrame:
+    if not frames:
+        return pl.DataFrame(schema=columns | {"status": pl.String})
+    try:
+        return pl.concat(frames).sort(order, nulls_last=True).collect()
+    except (polars.exceptions.PolarsError, OSError):
+        for path in sources:  # which one is damaged: `read_rows` says so
+            if path.exists():
+                read_rows(path)
+        raise
+
+
+def _with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
+    """How much better a family's decoder is than the linear one: linear - this family's value; null for linear."""
+    keys = [*RUN, "step", "site", "part", "measure"]
+    linear = values.filter(pl.col("family") == "linear", pl.col("step").is_not_null())
+    joined = values.join(
+        linear.select([*keys, pl.col("value").alias("linear")]), on=keys, how="left", maintain_order="left"
+    )
+    gap = pl.when(pl.col("family") != "linear").then(pl.col("linear") - pl.col("value"))
+    return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
+
+
+def _summary(
+    config: dict[str, Any] | None,
+    states: list[dict[str, Any]],
+    seen: list[dict[str, Any]],
+    values: pl.DataFrame,
+) -> dict[str, Any]:
+    """What is true of the experiment as a whole."""
+    specs = [(found["labels"], found.get("spec") or {}) for found in seen if "labels" in found]
+    versions: dict[str, set[str]] = {}
+    for found in seen:
+        for package, version in (found.get("versions") or {}).items():
+            versions.setdefault(package, set()).add(str(version))
+    entropy = values.filter(pl.col("measure") == "zy")["reference"].drop_nulls()
+    return {
+        "config": config,
+        "order": {role: list((config or {}).get(role) or {}) for role in ("architectures", "shortcuts")},
+        "runs": states,
+        "architectures": _kinds("architecture", states, specs),
+        "shortcuts": _kinds("shortcut", states, specs),
+        "seeds": sorted({state["seed"] for state in states}),
+        "families": {found["family"]: found.get("spec") for found in seen if "family" in found},
+        "n": sorted(values["n"].drop_nulls().unique().to_list()),
+        "classes": _only(found.get("classes") for found in seen if "labels" in found),
+        "label_entropy": float(entropy[0]) if len(entropy) else None,
+        "versions": {package: ", ".join(sorted(found)) for package, found in sorted(versions.items())},
+        "devices": sorted({str(found["device"]) for found in seen if found.get("device")}),
+    }
+
+
+def _kinds(
+    role: str, states: list[dict[str, Any]], specs: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> dict[str, str | None]:
+    """Label -> kind of plug-in, null where no run tells."""
+    kinds: dict[str, str | None] = {state[role]: None for state in states}
+    for labels, spec in specs:
+        kinds[labels[role]] = (spec.get(role) or {}).get("kind")
+    return kinds
+
+
+def _only(values: Iterable[Any]) -> Any:
+    """The value that all agree on, or None."""
+    distinct = {value for value in values if value is not None}
+    return distinct.pop() if len(distinct) == 1 else None

@@ -1,0 +1,318 @@
+"""Every chart of the registry on made-up results: whole, partial, diverged, tiny, deep and empty."""
+
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import synthetic_results as synthetic
+from PIL import Image
+
+from infoplane import registry
+from infoplane.charts import render, scales, theme
+from infoplane.charts.frames import Tables, accuracy, curves, last_block, spread
+from infoplane.errors import UserError
+from infoplane.tables import collect
+
+ROOT = Path(__file__).parents[1]
+CHARTS = registry.names("chart")
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "tiny": {"architectures": ("resnet",), "shortcuts": ("identity",), "seeds": 1, "blocks": 1, "checkpoints": 2},
+    "deep": {"architectures": ("resnet",), "shortcuts": ("identity", "none"), "seeds": 3, "blocks": 30},
+    "one step": {"architectures": ("resnet",), "shortcuts": ("none",), "seeds": 1, "checkpoints": 1},
+    "all diverged": {
+        "architectures": ("resnet",),
+        "shortcuts": ("none",),
+        "seeds": 1,
+        "diverged": ("resnet", "none", 0),
+    },
+    "linear only": {"families": ("linear",), "checkpoints": 4, "blocks": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("experiment")
+
+
+@pytest.fixture(scope="module")
+def tables(folder: Path) -> Tables:
+    return synthetic.made(folder)
+
+
+@pytest.fixture(scope="module")
+def specs(tables: Tables) -> dict[str, dict[str, Any]]:
+    return {name: render.spec(name, {}, tables) for name in CHARTS}
+
+
+def values(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for rows in spec["datasets"].values() for row in rows]
+
+
+def words(spec: dict[str, Any]) -> str:
+    return json.dumps(spec, ensure_ascii=False)
+
+
+# ---- every chart ----
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_summary_is_a_title(name: str) -> None:
+    assert 10 < len(registry.summary("chart", name)) <= 120
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_shape_is_drawn(name: str, shape: str, tmp_path: Path) -> None:
+    spec = render.spec(name, {}, synthetic.made(tmp_path, **SHAPES[shape]))
+    render.save(spec, None, tmp_path / "chart.svg", None, None)
+    picture = ElementTree.parse(tmp_path / "chart.svg").getroot()
+    assert picture.tag.endswith("svg")
+    assert 250 < float(picture.attrib["width"]) < 1400
+    drawn = (tmp_path / "chart.svg").read_text()
+    assert "NaN" not in drawn and "undefined" not in drawn and "Infinity" not in drawn
+    assert drawn.count("<path") > 10
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_nothing_measured_yet(name: str, tmp_path: Path) -> None:
+    runs = synthetic.experiment(tmp_path / "results")
+    shutil.rmtree(tmp_path / "results")
+    paths = tmp_path / "measures.parquet", tmp_path / "history.parquet"
+    collect(runs, synthetic.config(), *paths)
+    spec = render.spec(name, {}, Tables.read(*paths))
+    assert "nothing measured yet" in words(spec) and "and 9 more" in words(spec)
+    render.save(spec, None, tmp_path / "chart.svg", None, None)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_gaps_are_told(name: str, specs: dict[str, dict[str, Any]]) -> None:
+    told = " ".join(specs[name]["usermeta"]["notes"])
+    assert "Missing: vit/projection seed 1." in told and "Diverged: vit/none seed 1." in told
+    assert f"n = {synthetic.PROBES}" in told and "2 seeds" in told
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_files(name: str, specs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    outputs = [tmp_path / f"chart.{kind}" for kind in ("html", "svg", "png", "json")]
+    render.save(specs[name], *outputs)
+    with Image.open(outputs[2]) as picture:
+        picture.verify()
+    with Image.open(outputs[2]) as picture:
+        width = float(ElementTree.parse(outputs[1]).getroot().attrib["width"])
+        assert picture.width == pytest.approx(render.PNG_SCALE * width, abs=2)
+        assert len(picture.convert("RGB").resize((200, 200)).getcolors(40_000) or []) > 10
+    assert json.loads(outputs[3].read_text()) == specs[name]
+    assert synthetic.loads(outputs[0]) == []
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_same_tables_same_bytes(name: str, specs: dict[str, dict[str, Any]], folder: Path, tmp_path: Path) -> None:
+    """Two processes, as the workflow would run them."""
+    outputs = {}
+    for turn in ("first", "second"):
+        kinds = [f"--{kind}={tmp_path / f'{turn}.{kind}'}" for kind in ("svg", "json")]
+        tables = [f"--{table}={folder / f'{table}.parquet'}" for table in ("measures", "history")]
+        subprocess.run([sys.executable, ROOT / "scripts/charts.py", f"--chart={name}", *tables, *kinds], check=True)
+        outputs[turn] = [(tmp_path / f"{turn}.{kind}").read_bytes() for kind in ("svg", "json")]
+    assert outputs["first"] == outputs["second"]
+    assert json.loads(outputs["first"][1]) == specs[name]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_no_bands_for_one_seed(name: str, tmp_path: Path) -> None:
+    assert '"area"' not in words(render.spec(name, {}, synthetic.made(tmp_path, **SHAPES["tiny"])))
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_specs_stay_small_for_fifty_runs(name: str, tmp_path: Path) -> None:
+    shape = {"architectures": ("a", "b"), "shortcuts": ("identity", "none", "gated", "dense", "scaled"), "seeds": 5}
+    tables = synthetic.made(tmp_path, **shape, checkpoints=14, blocks=8, families=("kernel",))
+    assert len(words(render.spec(name, {}, tables))) < 700_000
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_unknown_option(name: str, tables: Tables) -> None:
+    with pytest.raises(UserError, match=f"charts.{name}: .*colour"):
+        render.spec(name, {"colour": "red"}, tables)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_absent_family_is_told(name: str, tables: Tables) -> None:
+    """Charts of measures say so; the accuracy beside them may still be drawn."""
+    found = words(render.spec(name, {"family": "neural"}, tables))
+    assert "no value of the measure family 'neural' yet" in found or "nothing measured" in found
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_anatomy_parts_do_not_mix(name: str, tmp_path: Path) -> None:
+    """With s and f measured too, the default chart is the chart of z."""
+    plain = synthetic.made(tmp_path, **SHAPES["tiny"])
+    copies = [plain.measures.with_columns(pl.lit(part).alias("part"), pl.col("value") * 2) for part in ("s", "f")]
+    crowded = Tables(pl.concat([plain.measures, *copies]), plain.history, plain.metadata)
+    assert render.spec(name, {}, crowded) == render.spec(name, {}, plain)
+
+
+# ---- particular charts ----
+
+
+def test_plane_keeps_the_paths_in_order_of_steps(specs: dict[str, dict[str, Any]]) -> None:
+    rows = [row for row in values(specs["information_plane"]) if "next_zx" in row]
+    assert rows
+    for row, after in pairwise(rows):
+        if row["next_zx"] is not None:
+            assert (after["site"], after["zx"], after["zy"]) == (row["site"], row["next_zx"], row["next_zy"])
+            assert after["step"] > row["step"]
+
+
+def test_plane_averages_over_seeds(tables: Tables, specs: dict[str, dict[str, Any]]) -> None:
+    wanted = (
+        tables.measures.filter(
+            pl.col("architecture") == "resnet",
+            pl.col("shortcut") == "none",
+            pl.col("family") == "kernel",
+            pl.col("site") == "block5",
+            pl.col("measure") == "zx",
+            pl.col("step") == 0,
+        )["value"]
+    ).to_list()
+    assert len(wanted) == 2
+    mean = sum(wanted) / 2
+    assert any(
+        row.get("site") == "block5" and row.get("step") == 0 and row["zx"] == pytest.approx(mean, rel=1e-3)
+        for row in values(specs["information_plane"])
+    )
+
+
+def test_plane_thins_a_deep_network(tmp_path: Path) -> None:
+    tables = synthetic.made(tmp_path, **SHAPES["deep"])
+    rows = values(render.spec("information_plane", {"most": 5}, tables))
+    assert {row["site"] for row in rows if "site" in row} == {
+        "stem",
+        "block8",
+        "block16",
+        "block24",
+        "block30",
+        "logits",
+    }
+
+
+def test_own_axes(tmp_path: Path) -> None:
+    tables = synthetic.made(tmp_path)
+    shared, own = (render.spec("information_plane", {"shared_axes": each}, tables) for each in (True, False))
+
+    def ranges(spec: dict[str, Any]) -> set[str]:
+        return {json.dumps(layer["encoding"]["x"]["scale"]) for layer in layers(spec) if "x2" in layer["encoding"]}
+
+    assert (len(ranges(shared)), len(ranges(own))) == (2, 5)  # both identities are made alike
+
+
+def layers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [layer for cell in spec["concat"] for layer in cell.get("layer", [cell])]
+
+
+def test_label_entropy_is_drawn(specs: dict[str, dict[str, Any]]) -> None:
+    for name in ("information_plane", "dynamics"):
+        marks = [row for row in values(specs[name]) if row.get("text") == "H(Y)"]
+        assert marks and marks[0]["zy"] == pytest.approx(synthetic.LABEL_ENTROPY)
+
+
+def test_contrast_rings_the_lowest_mean(tables: Tables, specs: dict[str, dict[str, Any]]) -> None:
+    found = curves(tables).of("resnet", "projection").filter(pl.col("site") == "block5").sort("zx")
+    rings = [layer for layer in layers(specs["contrast"]) if layer["mark"]["type"] == "point"]
+    rows = specs["contrast"]["datasets"][rings[0]["data"]["name"]]
+    assert {(row["shortcut"], row["step"]) for row in rows} >= {("projection", found["step"][0])}
+    assert 0 < found["step"][0] < 640
+
+
+def test_heat_map_shares_one_scale_per_measure(specs: dict[str, dict[str, Any]]) -> None:
+    scales: dict[str, set[str]] = {}
+    for cell in specs["heat_map"]["concat"]:
+        if "color" in cell["encoding"]:
+            colour = cell["encoding"]["color"]
+            scales.setdefault(colour["field"], set()).add(json.dumps(colour["scale"]))
+    assert {field: len(found) for field, found in scales.items()} == {"zx": 1, "zy": 1}
+
+
+# ---- what charts are made from ----
+
+
+def test_step_zero_has_a_place_left_of_the_first_step() -> None:
+    steps = scales.Steps([0, 1, 10, 640])
+    placed = steps.placed(pl.DataFrame({"step": [0, 1, 640]}))["at"].to_list()
+    assert 0 < placed[0] < placed[1] == 1 and placed[2] == 640
+    assert steps.ticks[0] == placed[0] and steps.ticks[1:] == [1, 10, 100, 640]
+    assert scales.Steps([0]).ticks and scales.Steps([50, 60]).ticks
+
+
+@pytest.mark.parametrize("kind", ["sqrt", "linear"])
+def test_ticks_are_round_apart_and_inside(kind: scales.Kind) -> None:
+    for values in ([0.0004, 0.9], [0.3, 0.34], [0.0, 0.0], [2e-5, 7e-5], [1.5, 40.0]):
+        span = scales.Span(kind, pl.Series(values))
+        places = [span.share(tick) * 200 for tick in span.ticks(200, 20)]
+        assert len(places) >= 2 and places[0] >= -1e-6 and places[-1] <= 200
+        assert all(after - before >= 19 for before, after in pairwise(places))
+        low, high = span.scale.to_dict()["domain"]
+        assert span.share(low) == pytest.approx(0, abs=1e-9) and span.share(high) == pytest.approx(1)
+        assert low <= min(values) and max(values) <= high
+
+
+def test_square_root_spreads_small_values() -> None:
+    linear, sqrt = (scales.Span(kind, pl.Series([0.0, 1.0]), margin=0.0) for kind in ("linear", "sqrt"))
+    assert (linear.share(0.01), sqrt.share(0.01)) == (pytest.approx(0.01), pytest.approx(0.1))
+    assert [span.scale.to_dict()["type"] for span in (linear, sqrt)] == ["linear", "sqrt"]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_linear_scales_on_request(name: str, tables: Tables, specs: dict[str, dict[str, Any]]) -> None:
+    linear = render.spec(name, {"scale": "linear"}, tables)
+    assert '"sqrt"' in words(specs[name]) and '"sqrt"' not in words(linear)
+    told = [" ".join(spec["usermeta"]["notes"]) for spec in (specs[name], linear)]
+    assert "square-root scales" in told[0] and "square-root" not in told[1]
+
+
+def test_diverged_seed_stays_out_of_the_mean_where_another_finished(tables: Tables) -> None:
+    pair = curves(tables).of("vit", "none")
+    assert pair["seeds"].unique().to_list() == [1]
+    assert pair["step"].max() == 640
+
+
+def test_last_block() -> None:
+    assert last_block(["stem", "block1", "block2", "readout", "logits"]) == "block2"
+    assert last_block(["stem", "block1_attention", "block1_mlp", "readout", "logits"]) == "block1_mlp"
+    assert last_block(["stem", "hidden", "logits"]) == "hidden"
+    assert last_block(["logits"]) == "logits"
+    assert last_block([]) is None
+
+
+def test_spread() -> None:
+    assert spread("abc", 9) == ["a", "b", "c"]
+    assert spread("abcdefghi", 3) == ["a", "e", "i"]
+    assert spread("abcdefghi", 3, ["h"]) == ["a", "e", "h", "i"]
+    assert spread("abc", 1) == ["a"]
+
+
+def test_identity_comes_first_and_keeps_its_colour(tmp_path: Path) -> None:
+    shape = {"architectures": ("resnet",), "shortcuts": ("none", "identity"), "seeds": 1}
+    tables = synthetic.made(tmp_path, **shape, checkpoints=3, blocks=1, missing=None, diverged=None)
+    assert tables.shortcuts == ["identity", "none"]
+    scale = theme.shortcut_colours(tables).to_dict()
+    assert scale["range"] == [theme.SHORTCUT_COLOURS["identity"], theme.SHORTCUT_COLOURS["none"]]
+
+
+def test_accuracy_is_thinned(tmp_path: Path) -> None:
+    tables = synthetic.made(tmp_path, architectures=("resnet",), shortcuts=("none",), seeds=1, checkpoints=3)
+    rows = tables.history.head(1)
+    steps = pl.DataFrame({"step": range(0, 20_001, 20)})
+    crowded = Tables(tables.measures, steps.join(rows.drop("step"), how="cross").select(rows.columns), tables.metadata)
+    found = accuracy(crowded)
+    assert found["step"].n_unique() < 60
+    assert (found["step"].min(), found["step"].max()) == (0, 20_000)

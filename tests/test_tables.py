@@ -1,0 +1,221 @@
+"""The experiment's two tables: what they hold, what they say of gaps, and that their bytes depend on results alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+import synthetic_results as synthetic
+
+from infoplane.errors import UserError
+from infoplane.storage.parquet import read_rows
+from infoplane.tables import ExpectedRun, collect, expected_runs
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[ExpectedRun]:
+    return synthetic.experiment(tmp_path / "results", checkpoints=6, blocks=2)
+
+
+def collected(runs: list[ExpectedRun], folder: Path, name: str = "tables") -> tuple[pl.DataFrame, pl.DataFrame]:
+    paths = folder / name / "measures.parquet", folder / name / "history.parquet"
+    collect(runs, synthetic.config(), *paths)
+    return pl.read_parquet(paths[0]), pl.read_parquet(paths[1])
+
+
+GRID = {
+    "architectures": ["resnet", "vit"],
+    "shortcuts": ["identity", "none", "projection"],
+    "seeds": [0, 1],
+    "families": ["kernel", "linear"],
+}
+
+
+def paths_of(runs: list[ExpectedRun]) -> tuple[str, str]:
+    """Templates of the paths under which these runs lie."""
+    run = runs[0]
+    labels, template = f"{run.architecture}/{run.shortcut}/seed{run.seed}", "{architecture}/{shortcut}/seed{seed}"
+    history, measures = str(run.history), str(run.measures["kernel"]).replace("kernel", "{family}")
+    return history.replace(labels, template), measures.replace(labels, template)
+
+
+def test_every_value_arrives_under_its_run(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    measures, history = collected(runs, tmp_path)
+    source = pl.read_parquet(runs[0].measures["kernel"])
+    mine = measures.filter(
+        pl.col("architecture") == runs[0].architecture,
+        pl.col("shortcut") == runs[0].shortcut,
+        pl.col("seed") == runs[0].seed,
+        pl.col("family") == "kernel",
+    )
+    assert sorted(mine["value"].to_list()) == sorted(source["value"].to_list())
+    assert mine["status"].unique().to_list() == ["finished"]
+    assert history.filter(pl.col("status") == "finished").height > 0
+
+
+def test_labels_are_the_experiments_own(tmp_path: Path) -> None:
+    """A run that was measured under another label (a shared result) appears under the label it is expected under."""
+    synthetic.write_run(tmp_path, "resnet", "identity", 0, synthetic.steps(4), synthetic.sites(1))
+    real = synthetic.expected(tmp_path, "resnet", "identity", 0)
+    renamed = ExpectedRun("small", "plain", 0, real.history, real.measures)
+    measures, history = collected([renamed], tmp_path)
+    assert measures["architecture"].unique().to_list() == history["architecture"].unique().to_list() == ["small"]
+    assert measures["shortcut"].unique().to_list() == ["plain"]
+
+
+def test_missing_run_is_one_row_per_family(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    measures, history = collected(runs, tmp_path)
+    gap = measures.filter(pl.col("status") == "missing")
+    assert gap.select("architecture", "shortcut", "seed", "family").rows() == [
+        ("vit", "projection", 1, "kernel"),
+        ("vit", "projection", 1, "linear"),
+    ]
+    assert gap["value"].null_count() == gap["step"].null_count() == 2
+    assert history.filter(pl.col("status") == "missing").height == 1
+
+
+def test_nothing_at_all_is_a_table_of_missing_runs(tmp_path: Path) -> None:
+    runs = [synthetic.expected(tmp_path / "nowhere", "resnet", "identity", seed) for seed in range(3)]
+    measures, history = collected(runs, tmp_path)
+    assert measures["status"].to_list() == ["missing"] * 6
+    assert history["status"].to_list() == ["missing"] * 3
+
+
+def test_trained_but_not_measured(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    runs[0].measures["kernel"].unlink()
+    measures, _ = collected(runs, tmp_path)
+    assert measures.filter(pl.col("status") == "missing", pl.col("family") == "kernel").height == 2
+    _, metadata = read_rows(tmp_path / "tables" / "measures.parquet")
+    assert metadata["runs"][0]["status"] == "finished"
+    assert metadata["runs"][0]["measures"] == {"kernel": "missing", "linear": "finished"}
+
+
+def test_diverged_run_keeps_its_rows(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    measures, history = collected(runs, tmp_path)
+    for table in (measures, history):
+        rows = table.filter(pl.col("status") == "diverged")
+        assert rows.select("architecture", "shortcut", "seed").unique().rows() == [("vit", "none", 1)]
+    _, metadata = read_rows(tmp_path / "tables" / "measures.parquet")
+    assert [run["diverged_at"] for run in metadata["runs"] if run["status"] == "diverged"] == [20]
+
+
+def test_capacity_gap_is_linear_minus_kernel(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    measures, _ = collected(runs, tmp_path)
+    kernel = measures.filter(pl.col("family") == "kernel", pl.col("value").is_not_null())
+    assert kernel["capacity_gap"].to_list() == pytest.approx([0.05] * kernel.height)
+    assert measures.filter(pl.col("family") == "linear")["capacity_gap"].null_count() == len(
+        measures.filter(pl.col("family") == "linear")
+    )
+
+
+def test_no_capacity_gap_without_linear(tmp_path: Path) -> None:
+    runs = synthetic.experiment(tmp_path, checkpoints=4, blocks=1, families=("kernel",))
+    measures, _ = collected(runs, tmp_path)
+    assert measures["capacity_gap"].null_count() == measures.height
+
+
+def test_bytes_depend_on_results_alone(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    collected(runs, tmp_path, "first")
+    collected(runs, tmp_path, "again")
+    collected(runs[::-1], tmp_path, "reversed")
+    for table in ("measures.parquet", "history.parquet"):
+        first = (tmp_path / "first" / table).read_bytes()
+        assert (tmp_path / "again" / table).read_bytes() == first
+        assert (tmp_path / "reversed" / table).read_bytes() == first
+
+
+def test_seconds_stay_out(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    assert "seconds" in pl.read_parquet(runs[0].history).columns
+    _, history = collected(runs, tmp_path)
+    assert "seconds" not in history.columns
+
+
+def test_metadata_of_the_experiment(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    collected(runs, tmp_path)
+    _, metadata = read_rows(tmp_path / "tables" / "history.parquet")
+    assert metadata["config"] == synthetic.config()
+    assert metadata["versions"] == synthetic.VERSIONS
+    assert (metadata["n"], metadata["seeds"], metadata["classes"]) == ([synthetic.PROBES], [0, 1], 10)
+    assert metadata["label_entropy"] == pytest.approx(synthetic.LABEL_ENTROPY)
+    assert metadata["shortcuts"] == {"identity": "identity", "none": "none", "projection": "projection"}
+    assert set(metadata["families"]) == {"kernel", "linear"}
+
+
+def test_other_tools_open_the_tables(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    measures, _ = collected(runs, tmp_path)
+    query = f"select count(*) from '{tmp_path}/tables/measures.parquet' where status = 'finished'"
+    assert duckdb.sql(query).fetchall() == [(measures.filter(pl.col("status") == "finished").height,)]
+
+
+@pytest.mark.parametrize("which", ["history", "measures"])
+@pytest.mark.parametrize("keep", [0.5, 0.98])
+def test_truncated_input(runs: list[ExpectedRun], tmp_path: Path, which: str, keep: float) -> None:
+    path = runs[0].history if which == "history" else runs[0].measures["kernel"]
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    with pytest.raises(UserError, match=f"{path.name} is not a complete Parquet file"):
+        collected(runs, tmp_path)
+    assert not (tmp_path / "tables").exists()
+
+
+def test_damaged_pages(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    """The footer is whole, the data are not."""
+    path = runs[0].measures["kernel"]
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 3] = bytes(len(content) // 3 - 4)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        collected(runs, tmp_path)
+    assert not (tmp_path / "tables").exists()
+
+
+def test_missing_column(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    from infoplane.storage.parquet import write_rows
+
+    table, metadata = read_rows(runs[0].measures["kernel"])
+    write_rows(runs[0].measures["kernel"], table.drop_columns(["reference"]), metadata)
+    with pytest.raises(UserError, match="has no column 'reference'"):
+        collected(runs, tmp_path)
+
+
+def test_a_grid_is_every_run(runs: list[ExpectedRun]) -> None:
+    found = expected_runs(json.dumps(GRID), *paths_of(runs))
+    assert sorted(found, key=str) == sorted(runs, key=str)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', "[1]", '{"architectures": ["resnet"]}'])
+def test_a_grid_that_is_none(text: str) -> None:
+    with pytest.raises(UserError, match="the grid is not a JSON object"):
+        expected_runs(text, "h", "m")
+
+
+def test_a_grid_that_names_a_label_twice() -> None:
+    with pytest.raises(UserError, match=r"twice in \[0, 0\]"):
+        expected_runs(json.dumps(GRID | {"seeds": [0, 0]}), "h", "m")
+
+
+def test_script(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    """Gaps are told; the tables equal those of the function."""
+    history, measures = paths_of(runs)
+    outputs = [tmp_path / "script" / name for name in ("measures.parquet", "history.parquet")]
+    command = [sys.executable, ROOT / "scripts" / "tables.py", "--grid", json.dumps(GRID)]
+    command += ["--run-history", history, "--run-measures", measures]
+    command += ["--config", json.dumps(synthetic.config()), "--measures", outputs[0], "--history", outputs[1]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "vit/projection/seed1: training missing, kernel missing, linear missing" in done.stdout
+    collected(runs, tmp_path)
+    assert outputs[0].read_bytes() == (tmp_path / "tables" / "measures.parquet").read_bytes()
+
+
+def test_script_says_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "scripts" / "tables.py", "--grid", "nonsense"]
+    command += ["--run-history", "h", "--run-measures", "m"]
+    command += ["--measures", tmp_path / "m.parquet", "--history", tmp_path / "h.parquet"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the grid is not") and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
