@@ -1,0 +1,116 @@
+"""Kernel ridge (Z-X) and kernel logistic regression (Z-Y), RBF or linear on standardised activations."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor
+
+from infoplane.measures.decoders import Kernel, Kernels, decode
+from infoplane.measures.estimate import Estimate
+from infoplane.measures.gram import (
+    Basis,
+    Gram,
+    centred_eigenbasis,
+    median_distance,
+    rbf,
+    squared_distances,
+)
+from infoplane.measures.ridge import choose_ridge, decades, score_losses
+from infoplane.measures.targets import Targets, rotate_to_rank
+from infoplane.options import require
+
+AS_GOOD = 1.0
+"""Standard errors (paired) by which a wider kernel may screen worse: the screen's scores favour narrow ones."""
+
+
+@dataclass(frozen=True)
+class Options:
+    bandwidths: Annotated[
+        tuple[float, ...],
+        "ascending multiples of the median squared distance between two probes; their limit, the linear kernel, "
+        "is always tried too",
+    ] = (0.25, 1.0, 4.0, 16.0)
+    screen: Annotated[int, "probes on which all bandwidths are tried; with no more probes than that, all are"] = 150
+    finalists: Annotated[int, "bandwidths that go from there to leave-one-out on all probes"] = 2
+    folds: Annotated[int, "cross-validation folds of Z-Y (Z-X is leave-one-out)"] = 5
+    weakest_ridge: Annotated[float, "lower end of the ridge grid; the kernel of a probe with itself is 1"] = 1e-8
+    strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
+    seed: Annotated[int, "of the screened probes and of the folds"] = 0
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in zip(self.bandwidths, self.bandwidths[1:], strict=False))
+        require(
+            len(self.bandwidths) > 0 and self.bandwidths[0] > 0 and rising,
+            f"bandwidths must rise from above 0, got {list(self.bandwidths)}",
+        )
+        require(self.screen >= 8, f"screen must be at least 8 probes, got {self.screen}")
+        require(self.finalists >= 1, f"finalists must be at least 1, got {self.finalists}")
+        require(self.folds >= 2, f"folds must be at least 2, got {self.folds}")
+        require(
+            0 < self.weakest_ridge < self.strongest_ridge,
+            f"ridges must rise from above 0, got {self.weakest_ridge} to {self.strongest_ridge}",
+        )
+
+
+def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
+    """Z-X and Z-Y of activations of shape (n, ...), each with a bandwidth of its own.
+
+    Both are screened by leave-one-out errors of ridge regression, of X and of the one-hot label; where they agree,
+    Z-X and Z-Y share one eigendecomposition.
+    """
+    ridges = decades(options.weakest_ridge, options.strongest_ridge)
+    widths = [*options.bandwidths, math.inf]
+
+    def choose(gram: Gram) -> Kernels:
+        kernels = _Widths(gram, widths)
+        everyone = targets.n <= options.screen
+        some = slice(None) if everyone else targets.subset(options.screen, options.seed)
+        inputs = targets.inputs if everyone else rotate_to_rank(targets.inputs[some])
+        errors, scores = [], []
+        for width in widths:
+            basis = kernels.basis(width, some)
+            errors.append(float(choose_ridge(basis, inputs, ridges).losses.sum()))
+            scores.append(score_losses(basis, targets.one_hot[:, some], ridges))
+        finalists = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
+        tried = [kernels[widths[index]] for index in finalists]
+        choices = [choose_ridge(kernel.basis, targets.inputs, ridges) for kernel in tried]
+        best = min(range(len(tried)), key=[float(choice.losses.sum()) for choice in choices].__getitem__)
+        return Kernels(tried[best], choices[best], kernels[widths[_widest_as_good(scores, finalists)]])
+
+    return decode(z, targets, choose, ridges, options.folds, options.seed)
+
+
+def _widest_as_good(losses: list[Tensor], at_hand: list[int]) -> int:
+    """Which kernel screens as well as the best one: the widest of those at hand, else the widest of all.
+
+    Within `AS_GOOD` standard errors of the least mean.
+    """
+    best = min(losses, key=lambda one: float(one.mean()))
+    excess = [one - best for one in losses]
+    limits = [AS_GOOD * float(one.std()) / math.sqrt(len(one)) for one in excess]
+    good = [index for index, one in enumerate(excess) if float(one.mean()) <= limits[index]]
+    return max([index for index in good if index in at_hand] or good)
+
+
+class _Widths:
+    """The kernels of one activation by their width, each decomposed once."""
+
+    def __init__(self, gram: Gram, widths: list[float]) -> None:
+        self.gram, self.narrowest = gram, widths[0]
+        self.distances = squared_distances(gram)
+        self.median = median_distance(self.distances)
+        self._known: dict[float, Kernel] = {}
+
+    def __getitem__(self, width: float) -> Kernel:
+        """The kernel on all probes."""
+        if width not in self._known:
+            edge = "bandwidth:low" if width == self.narrowest else ""
+            self._known[width] = Kernel(self.basis(width, slice(None)), width, edge)
+        return self._known[width]
+
+    def basis(self, width: float, rows: Tensor | slice) -> Basis:
+        """Eigenbasis of the kernel on these probes; an infinite width is the linear kernel."""
+        if math.isinf(width):
+            return centred_eigenbasis(self.gram.products[rows][:, rows])
+        return centred_eigenbasis(rbf(self.distances[rows][:, rows], width * self.median))

@@ -1,0 +1,104 @@
+"""The n x n Gram matrix, through which alone a linear or kernel decoder sees Z, and its centred eigenbasis."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BLOCK = 1 << 24
+"""Elements of Z that are widened to float64 at a time."""
+
+ROUNDING = 4 * torch.finfo(torch.float32).eps
+"""A feature whose range is below this share of its largest magnitude is constant up to rounding."""
+
+SAME = 1e-12
+"""Squared distance per feature below which two probes are the same point."""
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Inner products of standardised features, divided by their number: float64, shape (n, n)."""
+
+    products: Tensor
+    features: int
+    """Features kept."""
+    constant: int
+    """Features dropped because they do not vary."""
+
+
+def standardised_gram(z: Tensor) -> Gram:
+    """Gram matrix of activations of shape (n, ...), every feature scaled to mean 0 and variance 1.
+
+    Constant features are dropped and counted. Sums are float64 whatever the dtype of ``z``.
+    """
+    z = z.flatten(1)
+    n, d = z.shape
+    products = torch.zeros(n, n, dtype=torch.float64, device=z.device)
+    kept = 0
+    for block in z.split(max(1, BLOCK // n), dim=1):
+        values = block.double()
+        low, high = values.amin(0), values.amax(0)
+        varies = high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
+        if not bool(varies.all()):
+            values = values[:, varies]
+        values = values - values.mean(0)
+        values /= values.square().mean(0).sqrt()
+        products.addmm_(values, values.T)
+        kept += values.shape[1]
+    return Gram(products / max(kept, 1), kept, d - kept)
+
+
+def squared_distances(gram: Gram) -> Tensor:
+    """Squared Euclidean distances per feature between standardised probes, shape (n, n)."""
+    norms = gram.products.diagonal()
+    distances = (norms[:, None] + norms - 2 * gram.products).clamp_(min=0)
+    return distances.fill_diagonal_(0)
+
+
+def median_distance(distances: Tensor) -> Tensor:
+    """Median squared distance over the pairs of probes that differ."""
+    n = len(distances)
+    upper = torch.ones(n, n, dtype=torch.bool, device=distances.device).triu_(1)
+    pairs = distances[upper]
+    return pairs[pairs > SAME].median()
+
+
+def rbf(distances: Tensor, bandwidth: Tensor) -> Tensor:
+    """The radial basis function kernel exp(-|z - z'|^2 / bandwidth)."""
+    return torch.exp(distances / -bandwidth)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Eigenbasis of a kernel on the complement of the constant vector.
+
+    values: ascending, shape (n - 1,). vectors: U = Q V, orthonormal and orthogonal to 1, shape (n, n - 1).
+    """
+
+    values: Tensor
+    vectors: Tensor
+
+
+def centred_eigenbasis(kernel: Tensor) -> Basis:
+    """Eigendecompose Q'KQ = V w V', where Q (n x n-1) is an orthonormal basis of what is orthogonal to 1.
+
+    Q is the last n - 1 columns of the Householder reflector that takes 1 to the first axis, so neither product
+    with Q costs more than O(n^2). float64 on the CPU whatever the kernel's device: at these sizes the
+    eigendecomposition is not faster elsewhere.
+    """
+    n = len(kernel)
+    reflector = torch.full((n,), n**-0.5, dtype=torch.float64, device=kernel.device)
+    reflector[0] += 1
+    reflector /= reflector.norm()
+    image = kernel @ reflector
+    # H K H = K - 2 v (Kv - (v'Kv) v)' - 2 (Kv - (v'Kv) v) v', with H = 1 - 2 v v'
+    image -= (reflector @ image) * reflector
+    twice = torch.outer(reflector, image + image)
+    inner = (kernel - twice - twice.T)[1:, 1:]
+    values, inner_vectors = torch.linalg.eigh(inner.cpu())
+    # what rounding alone can make of an eigenvalue 0, where D < n; a weak ridge would notice
+    values[values < n * torch.finfo(values.dtype).eps * values[-1]] = 0
+    values, inner_vectors = values.to(kernel.device), inner_vectors.to(kernel.device)
+    vectors = torch.cat([inner_vectors.new_zeros(1, n - 1), inner_vectors])
+    vectors -= torch.outer(2 * reflector, reflector[1:] @ inner_vectors)
+    return Basis(values, vectors)

@@ -1,0 +1,93 @@
+"""What is decoded from every activation of a run: the input X and the label Y, prepared once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infoplane.errors import UserError
+
+FEWEST_PROBES = 8
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The probe's inputs and labels.
+
+    inputs: X up to a rotation and a shift, which leave every squared error as it is; float64, shape
+    (n, min(n - 1, D_x)). labels: int64, shape (n,), the classes that occur counted from 0.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    classes: int
+
+    @property
+    def n(self) -> int:
+        """Number of probe samples."""
+        return len(self.labels)
+
+    @cached_property
+    def one_hot(self) -> Tensor:
+        """Labels as 0 and 1, float64, shape (classes, n)."""
+        return torch.nn.functional.one_hot(self.labels, self.classes).T.double().contiguous()
+
+    @cached_property
+    def entropy(self) -> float:
+        """H(Y) of the label frequencies, nats."""
+        shares = self.one_hot.mean(1)
+        return float(-(shares * shares.log()).sum()) if self.classes > 1 else 0.0
+
+    def subset(self, count: int, seed: int) -> Tensor:
+        """Positions of ``count`` samples drawn without replacement, sorted; all of them when there are no more."""
+        drawn = np.random.default_rng(seed).permutation(self.n)[:count]
+        return torch.as_tensor(np.sort(drawn), device=self.labels.device)
+
+    def folds(self, count: int, seed: int) -> Tensor:
+        """The fold in which each sample is held out, stratified by label; int64, shape (n,).
+
+        The only sample of a class is never held out (-1): no decoder could have heard of its class. Raises
+        `UserError` when there are fewer samples than folds.
+        """
+        if not 2 <= count <= self.n:
+            raise UserError(
+                f"{count} cross-validation folds cannot be made of {self.n} probe samples: "
+                "ask for at least 2 folds and no more than there are samples."
+            )
+        labels = self.labels.cpu().numpy()
+        shuffled = np.lexsort((np.random.default_rng(seed).random(self.n), labels))
+        several = shuffled[np.bincount(labels)[labels[shuffled]] > 1]
+        held_out = np.full(self.n, -1, np.int64)
+        held_out[several] = np.arange(len(several)) % count
+        return torch.as_tensor(held_out, device=self.labels.device)
+
+
+def rotate_to_rank(inputs: Tensor) -> Tensor:
+    """Fewer columns with the same centred inner products: (n, D) -> (n, min(n - 1, D)).
+
+    Leave-one-out errors depend on X only through these, so nothing is lost.
+    """
+    inputs = inputs - inputs.mean(0)
+    n, d = inputs.shape
+    if d < n:
+        return inputs
+    values, vectors = torch.linalg.eigh((inputs @ inputs.T).cpu())
+    return (vectors[:, 1:] * values[1:].clamp_(min=0).sqrt()).to(inputs.device)
+
+
+def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device) -> Targets:
+    """Targets from inputs of shape (n, ...) and integer labels of shape (n,).
+
+    Raises `UserError` when they differ in length, hold NaN or infinity, or are fewer than `FEWEST_PROBES`.
+    """
+    if len(inputs) != len(labels):
+        raise UserError(f"the probe has {len(inputs)} inputs but {len(labels)} labels.")
+    if len(labels) < FEWEST_PROBES:
+        raise UserError(f"the probe has {len(labels)} samples: a measure needs at least {FEWEST_PROBES}.")
+    flat = torch.as_tensor(np.array(inputs, np.float64).reshape(len(inputs), -1), device=device)
+    if not bool(torch.isfinite(flat).all()):
+        raise UserError("the probe's inputs hold NaN or infinity.")
+    occurring, counted = np.unique(labels, return_inverse=True)
+    return Targets(rotate_to_rank(flat), torch.as_tensor(counted, device=device), len(occurring))

@@ -1,0 +1,159 @@
+"""The measures job: one tidy file per run and family, from activations as they are written."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from conftest import REPOSITORY
+
+from infoplane import registry
+from infoplane.data.images import read_split
+from infoplane.errors import UserError
+from infoplane.measures import job
+from infoplane.measures.job import SCHEMA, measure
+from infoplane.specs import MeasuresSpec, Plugin
+from infoplane.storage.parquet import read_rows
+from infoplane.storage.tensors import TensorWriter
+
+CPU = torch.device("cpu")
+RUN = {"architecture": "resnet", "shortcut": "identity", "seed": 3}
+SITES = ("stem.z", "block1.s", "block1.f", "block1.z")
+SHAPES = {"stem.z": (2, 3), "block1.s": (2, 3), "block1.f": (5,), "block1.z": (5,)}
+FAMILIES = registry.names("measure")
+
+
+def spec(family: str, **options: Any) -> MeasuresSpec:
+    return MeasuresSpec(Plugin(family, options))
+
+
+def write_activations(path: Path, n: int = 60, steps: tuple[int, ...] = (0, 4), **metadata: Any) -> Path:
+    """Activations of an invented run: the shortcut is the stem, and the branch overflows at the last step."""
+    values: dict[str, Any] = {
+        "steps": list(steps),
+        "epochs": [step / 8 for step in steps],
+        "sites": [
+            {
+                "name": column.split(".")[0],
+                "part": column.split(".")[1],
+                "depth": depth,
+                "column": column,
+                "shape": list(SHAPES[column]),
+                "stored_shape": list(SHAPES[column]),
+                "projection": None,
+            }
+            for depth, column in enumerate(SITES)
+        ],
+        "status": "finished",
+        "diverged_at": None,
+    } | metadata
+    rng = np.random.default_rng(0)
+    with TensorWriter(
+        path, {"step": "int32", "sample": "int32"}, {name: (SHAPES[name], "float16") for name in SITES}, values
+    ) as writer:
+        for step in steps:
+            arrays = {name: rng.normal(size=(n, *SHAPES[name])).astype(np.float16) for name in SITES}
+            arrays["block1.s"] = arrays["stem.z"]
+            if step == steps[-1]:
+                arrays["block1.f"][0, 0] = np.inf
+            for rows in (slice(0, n // 2), slice(n // 2, n)):
+                samples = np.arange(n, dtype=np.int32)[rows]
+                keys = {"step": np.full(len(samples), step, np.int32), "sample": samples}
+                writer.write(keys, {name: array[rows] for name, array in arrays.items()})
+    return path
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_tidy_file(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
+    activations = write_activations(tmp_path / "a.parquet", status="diverged", diverged_at=7)
+    measure(spec(family), activations, splits["probe"], tmp_path / "m.parquet", RUN, CPU)
+    table, metadata = read_rows(tmp_path / "m.parquet")
+    assert table.schema.remove_metadata() == SCHEMA
+    assert metadata["spec"] == {"family": {"kind": family, "options": {}}}
+    assert (metadata["status"], metadata["diverged_at"], metadata["device"]) == ("diverged", 7, "cpu")
+    assert metadata["versions"]["torch"] == torch.__version__
+    frame = pl.read_parquet(tmp_path / "m.parquet")
+    assert frame.height == 2 * 4 * 2 and frame.select("step", "site", "part", "measure").is_unique().all()
+    assert frame.filter(**RUN, family=family).height == frame.height
+    first = frame.row(0, named=True)
+    assert (first["step"], first["epoch"], first["site"], first["part"], first["depth"]) == (0, 0.0, "stem", "z", 0)
+    assert (first["n"], first["d"], first["unit"], first["reference"]) == (60, 6, "nmse", 1.0)
+    bad = frame.filter(pl.col("value").is_null())
+    assert bad.select("step", "site", "part", "note").unique().rows() == [(4, "block1", "f", "non-finite")]
+    assert frame.filter(pl.col("value").is_not_null())["value"].is_finite().all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_same_activations_same_bytes(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
+    activations = write_activations(tmp_path / "a.parquet")
+    for name in ("1", "2"):
+        measure(spec(family), activations, splits["probe"], tmp_path / f"{name}.parquet", RUN, CPU)
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_identical_activations_are_measured_once(
+    splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linear = registry.load("measure", "linear")
+    honest, calls = linear.estimate, []
+
+    def counting(*args: Any) -> Any:
+        calls.append(args)
+        return honest(*args)
+
+    monkeypatch.setattr(linear, "estimate", counting)
+    activations = write_activations(tmp_path / "a.parquet")
+    measure(spec("linear"), activations, splits["probe"], tmp_path / "m.parquet", RUN, CPU)
+    assert len(calls) == 2 * 3
+    frame = pl.read_parquet(tmp_path / "m.parquet").filter(step=0)
+    stem, shortcut = (frame.filter(site=site, part=part) for site, part in (("stem", "z"), ("block1", "s")))
+    assert stem["value"].to_list() == shortcut["value"].to_list()
+    assert frame.filter(site="block1", part="z")["value"].to_list() != stem["value"].to_list()
+
+
+def test_the_input_is_what_the_network_sees(splits: dict[str, Path]) -> None:
+    split = read_split(splits["train"])
+    x = job.network_input(split)
+    assert x.shape == (300, 1, 8, 8) and abs(x.mean()) < 1e-5 and abs(x.std() - 1) < 1e-5
+
+
+def test_files_that_do_not_belong_together(splits: dict[str, Path], tmp_path: Path) -> None:
+    output = tmp_path / "m.parquet"
+    activations = write_activations(tmp_path / "a.parquet", n=50)
+    with pytest.raises(UserError, match=r"holds 50 samples at step 0, .*probe\.parquet holds 60"):
+        measure(spec("linear"), activations, splits["probe"], output, RUN, CPU)
+    with pytest.raises(UserError, match="holds no activations"):
+        measure(spec("linear"), splits["probe"], splits["probe"], output, RUN, CPU)
+    with pytest.raises(UserError, match="missing"):
+        measure(spec("linear"), tmp_path / "none.parquet", splits["probe"], output, RUN, CPU)
+    with pytest.raises(UserError, match="61 cross-validation folds"):
+        whole = write_activations(tmp_path / "b.parquet")
+        measure(spec("linear", folds=61), whole, splits["probe"], output, RUN, CPU)
+    assert not output.exists()
+
+
+def test_the_script(splits: dict[str, Path], tmp_path: Path) -> None:
+    activations = write_activations(tmp_path / "a.parquet")
+    command = [sys.executable, REPOSITORY / "scripts" / "measures.py", "--spec", spec("linear").to_json()]
+    command += ["--activations", activations, "--probe", splits["probe"], "--output", tmp_path / "m.parquet"]
+    command += ["--architecture", "resnet", "--shortcut", "identity", "--seed", "3", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "m.parquet").filter(**RUN).height == 16
+    (tmp_path / "m.parquet").unlink()
+    activations.write_bytes(activations.read_bytes()[:-100])
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "not a complete Parquet file" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "m.parquet").exists()
+
+
+def test_measuring_imports_nothing_of_the_workflow() -> None:
+    modules = ["infoplane.measures.job", *(f"infoplane.measures.families.{name}" for name in FAMILIES)]
+    heavy = ["pydantic", "polars", "altair", "snakemake", "sklearn"]
+    code = f"import sys, {', '.join(modules)}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
