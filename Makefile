@@ -21,6 +21,7 @@ help:
 
 run: $(READY)
 	@$(BIN)/snakemake --cores all
+	@echo 'The report is $(CURDIR)/results/demo/report.html'
 
 # One thread per process: the processes already use every core.
 test: export OMP_NUM_THREADS := 1
@@ -31,6 +32,7 @@ lint: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/snakemake --lint
 	@$(BIN)/mypy
 
 bench: $(READY)
