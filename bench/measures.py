@@ -1,12 +1,13 @@
 """Kernel family against a decoder network trained per (site, checkpoint): the same arrays, side by side in one run.
 
-    python bench/measures.py [--activations A.parquet --probe PROBE.parquet] [--pairs 12]
+    python bench/measures.py [--activations A.parquet ... --probe PROBE.parquet] [--pairs 24]
 
 The decoder is what one would write by hand: an MLP from standardised activations to X (squared error) and another to
 Y (cross-entropy), Adam, early stopping on a validation part, evaluated on probes that neither training nor stopping
 saw. It fits 70 % of the probes, stops on 10 % and is evaluated on 20 %. So that its value, like the kernel family's,
 stands on every probe, it is the mean of five such splits; its time is that of one split, as if one were enough.
-Without --activations, the newest ones under results/ are used, or else untrained networks on scikit-learn's digits.
+Without --activations, all of the newest experiment under results/ are used, or else untrained networks on
+scikit-learn's digits.
 """
 
 import argparse
@@ -44,13 +45,17 @@ class Case:
     activations: dict[str, np.ndarray]
 
 
-def from_files(activations: Path, probe: Path, pairs: int) -> Case:
-    """Evenly spaced (step, site) pairs of a dump."""
-    file, split = ActivationsFile(activations), read_split(probe)
-    every = [(step, site) for step in file.steps for site in file.sites]
-    chosen = [every[index] for index in np.linspace(0, len(every) - 1, min(pairs, len(every))).astype(int)]
-    arrays = {f"{site.column} at step {step}": np.array(file.read(step, site)) for step, site in chosen}
-    return Case(str(activations), network_input(split), np.array(split.labels), arrays)
+def from_files(activations: list[Path], probe: Path, pairs: int) -> Case:
+    """A seeded random choice of the (run, step, site) triples of some dumps."""
+    split, files = read_split(probe), [(path, ActivationsFile(path)) for path in activations]
+    every = [(path, file, step, site) for path, file in files for step in file.steps for site in file.sites]
+    chosen = [every[index] for index in sorted(np.random.default_rng(0).permutation(len(every))[:pairs])]
+    arrays = {
+        f"{'/'.join(path.parts[-3:])} step {step} {site.column}": np.array(file.read(step, site))
+        for path, file, step, site in chosen
+    }
+    source = f"{len(files)} runs on {split.metadata['name']}"
+    return Case(source, network_input(split), np.array(split.labels), arrays)
 
 
 def untrained(pairs: int, n: int = 400) -> Case:
@@ -69,13 +74,12 @@ def untrained(pairs: int, n: int = 400) -> Case:
     return Case("untrained residual networks on digits", x, digits.target[:n], {name: arrays[name] for name in names})
 
 
-def newest() -> tuple[Path, Path] | None:
-    """The last dump under results/ and its probe, if any."""
-    found = sorted(Path("results").glob("*/activations/*/*/*.parquet"), key=lambda path: path.stat().st_mtime)
-    for path in reversed(found):
-        probe = path.parents[3] / "data" / "probe.parquet"
-        if probe.exists():
-            return path, probe
+def newest() -> tuple[list[Path], Path] | None:
+    """All dumps and the probe of the experiment under results/ that was last at work, if any."""
+    probes = sorted(Path("results").glob("*/data/probe.parquet"), key=lambda path: path.stat().st_mtime)
+    for probe in reversed(probes):
+        if found := sorted(probe.parents[1].glob("activations/*/*/*.parquet")):
+            return found, probe
     return None
 
 
@@ -141,9 +145,9 @@ def decode(z: np.ndarray, case: Case) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--activations", type=Path)
+    parser.add_argument("--activations", type=Path, nargs="+")
     parser.add_argument("--probe", type=Path)
-    parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("bench/results/measures.json"))
     args = parser.parse_args()
