@@ -153,7 +153,7 @@ def test_a_class_with_one_sample_is_never_held_out(family: str) -> None:
     rare = np.where(np.arange(len(y)) == 11, 9, y)
     zy = estimate(family, z, x, rare)["zy"]
     assert zy.value is not None and math.isfinite(zy.value) and zy.value < 1.4
-    assert zy.note == "1 classes with one sample never held out"
+    assert zy.note == "alone in their class and never held out: 1"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -99,7 +99,7 @@ def _zy(
     choice = cross_validate(posed, targets.labels, held_out, ridges, TOLERANCE)
     notes = [choice.note] if choice.note else []
     if alone := int((held_out < 0).sum()):
-        notes.append(f"{alone} classes with one sample never held out")
+        notes.append(f"alone in their class and never held out: {alone}")
     return replace(
         zy,
         value=float(choice.losses.mean()),

@@ -69,7 +69,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         inputs = targets.inputs if everyone else rotate_to_rank(targets.inputs[some])
         errors, scores = [], []
         for width in widths:
-            basis = kernels.basis(width, some)
+            basis = kernels[width].basis if everyone else kernels.basis(width, some)
             errors.append(float(choose_ridge(basis, inputs, ridges).losses.sum()))
             scores.append(score_losses(basis, targets.one_hot[:, some], ridges))
         finalists = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
