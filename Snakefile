@@ -37,3 +37,7 @@ rule partial:
 
 onsuccess:
     print(summary(), file=sys.stderr)
+
+
+onerror:
+    print(failures(), file=sys.stderr)

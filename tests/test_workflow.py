@@ -283,3 +283,23 @@ def test_a_killed_job_alone_leaves_the_others_done(finished: Workflow, tmp_path:
     assert workflow.pending() == {"train": 1, "activations": 1, "measures": 2, **AFTER}
     workflow.snakemake()
     assert tables(workflow) == tables(finished)
+
+
+def test_a_job_that_fails_ends_with_its_sentence(tmp_path: Path) -> None:
+    images = {"kind": "image_parquet", "path": "nowhere/*.parquet", "classes": 10, "channels": 1, "side": 8}
+    workflow = Workflow.copy_to(
+        tmp_path / "copy", tiny() | {"data": images | {"train": 120, "probe": 50, "validation": 40}}
+    )
+    done = workflow.snakemake(check=False)
+    assert done.returncode == 1
+    assert "logs/data.log: error: data set 'image_parquet': no file matches nowhere/*.parquet" in done.stdout
+    assert not (workflow.results / "data" / "train.parquet").exists()
+
+
+def test_a_wrong_key_is_one_sentence(tmp_path: Path) -> None:
+    workflow = Workflow.copy_to(tmp_path / "copy", tiny() | {"sedes": [1]})
+    done = workflow.snakemake(check=False)
+    assert done.returncode != 0
+    said = [line for line in done.stdout.splitlines() if "profile" not in line]
+    assert said == ["error: experiment.yaml: sedes: unknown key: did you mean 'seeds'?"]
+    assert not workflow.results.exists()

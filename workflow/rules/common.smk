@@ -6,10 +6,12 @@ Needs: the configuration. Makes: nothing; holds functions only, and no science.
 import json
 import os
 import sys
+import time
 from glob import glob
 from pathlib import Path
 
 BASE = Path(workflow.basedir)
+STARTED = time.time()
 
 # The code that is tracked as input is the code that runs: this checkout's package, and the Python that runs Snakemake.
 sys.path.insert(0, str(BASE / "src"))
@@ -180,3 +182,13 @@ def summary():
     lines = [f"{len(PLAN.runs)} runs of '{PLAN.config.experiment}'"]
     lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in made]
     return "\n".join(lines)
+
+
+def failures():
+    """What is printed at the end of a failed run: each failed job's log, and the sentence in it."""
+    lines = []
+    for path in sorted(Path(LOGS).rglob("*.log")):
+        if path.stat().st_mtime >= STARTED:
+            said = [line for line in path.read_text(errors="replace").splitlines() if line.startswith("error: ")]
+            lines += [f"{path}: {line}" for line in said]
+    return "\n".join(lines) or f"The logs of failed jobs, shown above, are in {LOGS}."
