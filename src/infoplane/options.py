@@ -39,6 +39,34 @@ class NoOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenImages:
+    """What must be known of a user's own images before any is read."""
+
+    path: Annotated[str, "where the images are"] = ""
+    classes: Annotated[int, "number of classes"] = 10
+    channels: Annotated[Literal[1, 3], "1: grey, 3: colour; images are converted where they differ"] = 3
+    side: Annotated[int, "height and width in pixels"] = 32
+    resize: Annotated[
+        Literal["refuse", "crop", "stretch"],
+        "for images of another size: refuse them, scale and cut out the middle, or scale both sides",
+    ] = "refuse"
+
+    def __post_init__(self) -> None:
+        require(bool(self.path), "path is needed: where the images are")
+        require(self.classes >= 2, f"classes must be at least 2, got {self.classes}")
+        require(self.channels in (1, 3), f"channels must be 1 or 3, got {self.channels}")
+        require_positive(self, "side")
+
+    @property
+    def shape(self) -> Shape:
+        return (self.channels, self.side, self.side)
+
+    @property
+    def size(self) -> int | None:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResidualOptions:
     """What every architecture lets its residual additions choose."""
 
