@@ -38,6 +38,19 @@ class NoOptions:
     """A plug-in without options."""
 
 
+@dataclass(frozen=True)
+class GreyPictures:
+    """Grey 28x28 pictures of ten classes, as MNIST and its likes have them; there is nothing to choose."""
+
+    @property
+    def shape(self) -> Shape:
+        return (1, 28, 28)
+
+    @property
+    def classes(self) -> int:
+        return 10
+
+
 @dataclass(frozen=True, kw_only=True)
 class GivenImages:
     """What must be known of a user's own images before any is read."""

@@ -54,7 +54,8 @@ def _closure(start: Path) -> frozenset[Path]:
     return frozenset(seen)
 
 
-def closure(script: Path, *plugins: tuple[Role, str]) -> list[str]:
+@cache
+def closure(script: Path, *plugins: tuple[Role, str]) -> tuple[str, ...]:
     """The source files behind a script and the plug-ins that its job loads, sorted.
 
     Modules without effect on results and empty ``__init__`` files are left out.
@@ -62,4 +63,4 @@ def closure(script: Path, *plugins: tuple[Role, str]) -> list[str]:
     paths = _closure(script)
     for role, name in plugins:
         paths |= _closure(registry.source(role, name))
-    return sorted(str(path) for path in paths - WITHOUT_EFFECT if path.stat().st_size > 0)
+    return tuple(sorted(str(path) for path in paths - WITHOUT_EFFECT if path.stat().st_size > 0))

@@ -55,7 +55,7 @@ wildcard_constraints:
 
 def sources(name, *plugins):
     """The source files behind a script, and behind the plug-ins its job loads: an edit there makes the job stale."""
-    return closure(BASE / "scripts" / f"{name}.py", *plugins)
+    return list(closure(BASE / "scripts" / f"{name}.py", *plugins))
 
 
 def run_sources(name, wildcards):

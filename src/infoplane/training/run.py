@@ -54,7 +54,7 @@ def train(
     """
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     train_images, validation_images = read_split(train_split), read_split(validation_split)
-    folder = StateFolder(state_folder / digest(spec.to_json(), train_split, validation_split))
+    folder = StateFolder(state_folder / digest(spec, train_split, validation_split))
     run = Run(spec, train_images, validation_images, folder, device)
     run.to_the_end()
     metadata = run.metadata()

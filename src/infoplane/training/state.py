@@ -14,15 +14,15 @@ from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.sources import closure
+from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import read_tensors, write_tensors
 
 
-def digest(spec: str, *data: Path) -> str:
+def digest(spec: TrainSpec, *data: Path) -> str:
     """Sixteen hex digits of the spec, the data and the source code behind the run."""
-    sha = hashlib.sha256(spec.encode())
-    plugins = Path(__file__).parent.parent / "models"
-    code = {*closure(Path(__file__).with_name("run.py")), *map(str, plugins.rglob("*.py"))}
-    for path in [*map(str, data), *sorted(code)]:
+    sha = hashlib.sha256(spec.to_json().encode())
+    plugins = ("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)
+    for path in [*map(str, data), *closure(Path(__file__).with_name("run.py"), *plugins)]:
         sha.update(hashlib.sha256(Path(path).read_bytes()).digest())
     return sha.hexdigest()[:16]
 

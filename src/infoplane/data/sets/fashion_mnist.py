@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infoplane.data.idx import load_idx
 from infoplane.data.images import Images
-from infoplane.options import Shape
+from infoplane.options import GreyPictures
 
 MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
 MD5S = (
@@ -32,16 +32,8 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(GreyPictures):
     """There is nothing to choose."""
-
-    @property
-    def shape(self) -> Shape:
-        return (1, 28, 28)
-
-    @property
-    def classes(self) -> int:
-        return 10
 
     @property
     def size(self) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infoplane.data.idx import load_idx
 from infoplane.data.images import Images
-from infoplane.options import Shape
+from infoplane.options import GreyPictures
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 MD5S = (
@@ -20,16 +20,8 @@ MD5S = (
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(GreyPictures):
     """There is nothing to choose."""
-
-    @property
-    def shape(self) -> Shape:
-        return (1, 28, 28)
-
-    @property
-    def classes(self) -> int:
-        return 10
 
     @property
     def size(self) -> int | None:

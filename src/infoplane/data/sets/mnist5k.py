@@ -11,20 +11,12 @@ import numpy as np
 
 from infoplane.data.images import Images
 from infoplane.errors import UserError
-from infoplane.options import Shape
+from infoplane.options import GreyPictures
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(GreyPictures):
     """There is nothing to choose."""
-
-    @property
-    def shape(self) -> Shape:
-        return (1, 28, 28)
-
-    @property
-    def classes(self) -> int:
-        return 10
 
     @property
     def size(self) -> int | None:
