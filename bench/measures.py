@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from infoplane import registry
 from infoplane.activations.file import ActivationsFile
 from infoplane.data.images import read_split
-from infoplane.measures.job import network_input
+from infoplane.measures.subject import network_input
 from infoplane.measures.targets import prepare
 from infoplane.models.build import build
 from infoplane.models.sites import reading

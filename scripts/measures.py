@@ -12,26 +12,33 @@ from infoplane.specs import MeasuresSpec
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="the family and its options, JSON")
-    parser.add_argument("--activations", type=Path, required=True, help="the run's activations")
     parser.add_argument("--probe", type=Path, required=True, help="probe split")
+    parser.add_argument(
+        "--activations", type=Path, nargs="?", help="the run's activations, where the family reads them"
+    )
+    parser.add_argument("--checkpoints", type=Path, nargs="?", help="the run's weights, where the family reads them")
+    parser.add_argument("--train", type=Path, nargs="?", help="training split, where the family reads weights")
     parser.add_argument("--output", type=Path, required=True, help="output, Parquet")
     parser.add_argument("--architecture", required=True, help="the run's label")
     parser.add_argument("--shortcut", required=True, help="the run's label")
     parser.add_argument("--seed", type=int, required=True, help="the run's seed")
+    parser.add_argument("--family", required=True, help="the family's label")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     spec = MeasuresSpec.from_json(args.spec)
-    run = {"architecture": args.architecture, "shortcut": args.shortcut, "seed": args.seed}
+    labels = {name: getattr(args, name) for name in ("architecture", "shortcut", "seed", "family")}
     with lease(args.device, args.slots) as device:
         import torch
 
         from infoplane.measures.job import measure
+        from infoplane.measures.subject import Subject
 
         torch.set_num_threads(args.threads)
         with timed("measuring"):
-            measure(spec, args.activations, args.probe, args.output, run, torch.device(device))
+            files = args.probe, torch.device(device), args.activations, args.checkpoints, args.train
+            measure(spec, Subject(*files), args.output, labels)
 
 
 if __name__ == "__main__":

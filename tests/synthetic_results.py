@@ -73,6 +73,9 @@ def measure_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
                         "folds": None,
                         "constant_features": 0,
                         "note": "",
+                        "detail": "",
+                        "extrapolated": None,
+                        "calibration": None,
                     }
                 )
     return rows

@@ -61,7 +61,7 @@ class Pipeline:
     def measures(self, device: str = "cpu", **options: object) -> subprocess.CompletedProcess[str]:
         arguments = ["--activations", self.path("a.parquet"), "--probe", self.path("probe.parquet")]
         arguments += ["--output", self.path("m.parquet"), "--device", device]
-        arguments += ["--architecture", "mlp", "--shortcut", "identity", "--seed", 0]
+        arguments += ["--architecture", "mlp", "--shortcut", "identity", "--seed", 0, "--family", "linear"]
         return run("measures", "--spec", MeasuresSpec(Plugin("linear")).to_json(), *arguments, **options)  # type: ignore[arg-type]
 
 

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": GROUND,
     "training": GROUND | {"data", "models"},
     "activations": GROUND | {"data", "models"},
-    "measures": GROUND | {"data", "activations"},
+    "measures": GROUND | {"data", "models", "activations"},
     "tables": GROUND,
     "charts": GROUND | {"tables"},
 }

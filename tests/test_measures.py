@@ -23,7 +23,7 @@ from infoplane.measures.truths import (
 )
 
 CPU = torch.device("cpu")
-FAMILIES = registry.names("measure")
+FAMILIES = ("linear", "kernel")
 
 
 def estimate(

@@ -8,9 +8,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from infoplane.errors import UserError
-from infoplane.measures import logistic
-from infoplane.measures.gram import centred_eigenbasis, median_distance, rbf, squared_distances, standardised_gram
-from infoplane.measures.ridge import (
+from infoplane.measures.decoding import logistic
+from infoplane.measures.decoding.gram import (
+    centred_eigenbasis,
+    median_distance,
+    rbf,
+    squared_distances,
+    standardised_gram,
+)
+from infoplane.measures.decoding.ridge import (
     choose_ridge,
     constant_losses,
     decades,
@@ -104,7 +110,7 @@ def test_gram_drops_and_counts_constant_features(monkeypatch: pytest.MonkeyPatch
     whole = standardised_gram(torch.as_tensor(z))
     assert (whole.features, whole.constant) == (9, 3)
     assert np.allclose(whole.products.numpy(), expected @ expected.T / 9, atol=1e-12)
-    monkeypatch.setattr("infoplane.measures.gram.BLOCK", 60)
+    monkeypatch.setattr("infoplane.measures.decoding.gram.BLOCK", 60)
     blocks = standardised_gram(torch.as_tensor(z.reshape(25, 3, 2, 2)))
     assert (blocks.features, blocks.constant) == (9, 3)
     assert torch.allclose(blocks.products, whole.products, atol=1e-12)

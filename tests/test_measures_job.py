@@ -15,7 +15,8 @@ from infoplane import registry
 from infoplane.data.images import read_split
 from infoplane.errors import UserError
 from infoplane.measures import job
-from infoplane.measures.job import SCHEMA, measure
+from infoplane.measures.job import SCHEMA
+from infoplane.measures.subject import Subject, network_input
 from infoplane.specs import MeasuresSpec, Plugin
 from infoplane.storage.parquet import read_rows
 from infoplane.storage.tensors import TensorWriter
@@ -24,7 +25,8 @@ CPU = torch.device("cpu")
 RUN = {"architecture": "resnet", "shortcut": "identity", "seed": 3}
 SITES = ("stem.z", "block1.s", "block1.f", "block1.z")
 SHAPES = {"stem.z": (2, 3), "block1.s": (2, 3), "block1.f": (5,), "block1.z": (5,)}
-FAMILIES = registry.names("measure")
+FAMILIES = [name for name in registry.names("measure") if registry.reads(name) == ("activations",)]
+DECODERS = ("linear", "kernel")
 
 
 def spec(family: str, **options: Any) -> MeasuresSpec:
@@ -67,31 +69,49 @@ def write_activations(path: Path, n: int = 60, steps: tuple[int, ...] = (0, 4), 
     return path
 
 
+def measure(which: MeasuresSpec, activations: Path, probe: Path, output: Path) -> None:
+    labels = RUN | {"family": which.family.kind}
+    job.measure(which, Subject(probe, CPU, activations), output, labels)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_tidy_file(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet", status="diverged", diverged_at=7)
-    measure(spec(family), activations, splits["probe"], tmp_path / "m.parquet", RUN, CPU)
+    measure(spec(family), activations, splits["probe"], tmp_path / "m.parquet")
     table, metadata = read_rows(tmp_path / "m.parquet")
     assert table.schema.remove_metadata() == SCHEMA
     assert metadata["spec"] == {"family": {"kind": family, "options": {}}}
     assert (metadata["status"], metadata["diverged_at"], metadata["device"]) == ("diverged", 7, "cpu")
     assert metadata["versions"]["torch"] == torch.__version__
     frame = pl.read_parquet(tmp_path / "m.parquet")
-    assert frame.height == 2 * 4 * 2 and frame.select("step", "site", "part", "measure").is_unique().all()
+    assert frame.height > 0 and frame.select("step", "site", "part", "measure").is_unique().all()
     assert frame.filter(**RUN, family=family).height == frame.height
+    assert set(frame["step"]) == {0, 4} and set(frame["epoch"]) == {0.0, 0.5}
+    assert set(frame["n"]) == {60} and frame["unit"].is_in(["nmse", "nats", "bits", "share", "1"]).all()
+    assert frame.filter(pl.col("value").is_not_null())["value"].is_finite().all()
+    # the branch overflows at the last step: whatever is said of it must say so
+    bad = frame.filter(pl.col("site") == "block1", pl.col("part") == "f", pl.col("step") == 4)
+    assert bad["value"].is_null().all() and bad["note"].str.contains("non-finite").all()
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_a_decoder_measures_every_site_at_every_step(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
+    activations = write_activations(tmp_path / "a.parquet")
+    measure(spec(family), activations, splits["probe"], tmp_path / "m.parquet")
+    frame = pl.read_parquet(tmp_path / "m.parquet")
+    assert frame.height == 2 * 4 * 2
     first = frame.row(0, named=True)
     assert (first["step"], first["epoch"], first["site"], first["part"], first["depth"]) == (0, 0.0, "stem", "z", 0)
     assert (first["n"], first["d"], first["unit"], first["reference"]) == (60, 6, "nmse", 1.0)
-    bad = frame.filter(pl.col("value").is_null())
-    assert bad.select("step", "site", "part", "note").unique().rows() == [(4, "block1", "f", "non-finite")]
-    assert frame.filter(pl.col("value").is_not_null())["value"].is_finite().all()
+    missing = frame.filter(pl.col("value").is_null())
+    assert missing.select("step", "site", "part", "note").unique().rows() == [(4, "block1", "f", "non-finite")]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_same_activations_same_bytes(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet")
     for name in ("1", "2"):
-        measure(spec(family), activations, splits["probe"], tmp_path / f"{name}.parquet", RUN, CPU)
+        measure(spec(family), activations, splits["probe"], tmp_path / f"{name}.parquet")
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
@@ -107,7 +127,7 @@ def test_identical_activations_are_measured_once(
 
     monkeypatch.setattr(linear, "estimate", counting)
     activations = write_activations(tmp_path / "a.parquet")
-    measure(spec("linear"), activations, splits["probe"], tmp_path / "m.parquet", RUN, CPU)
+    measure(spec("linear"), activations, splits["probe"], tmp_path / "m.parquet")
     assert len(calls) == 2 * 3
     frame = pl.read_parquet(tmp_path / "m.parquet").filter(step=0)
     stem, shortcut = (frame.filter(site=site, part=part) for site, part in (("stem", "z"), ("block1", "s")))
@@ -117,7 +137,7 @@ def test_identical_activations_are_measured_once(
 
 def test_the_input_is_what_the_network_sees(splits: dict[str, Path]) -> None:
     split = read_split(splits["train"])
-    x = job.network_input(split)
+    x = network_input(split)
     assert x.shape == (300, 1, 8, 8) and abs(x.mean()) < 1e-5 and abs(x.std() - 1) < 1e-5
 
 
@@ -125,14 +145,14 @@ def test_files_that_do_not_belong_together(splits: dict[str, Path], tmp_path: Pa
     output = tmp_path / "m.parquet"
     activations = write_activations(tmp_path / "a.parquet", n=50)
     with pytest.raises(UserError, match=r"holds 50 samples at step 0, .*probe\.parquet holds 60"):
-        measure(spec("linear"), activations, splits["probe"], output, RUN, CPU)
+        measure(spec("linear"), activations, splits["probe"], output)
     with pytest.raises(UserError, match="holds no activations"):
-        measure(spec("linear"), splits["probe"], splits["probe"], output, RUN, CPU)
+        measure(spec("linear"), splits["probe"], splits["probe"], output)
     with pytest.raises(UserError, match="missing"):
-        measure(spec("linear"), tmp_path / "none.parquet", splits["probe"], output, RUN, CPU)
+        measure(spec("linear"), tmp_path / "none.parquet", splits["probe"], output)
     with pytest.raises(UserError, match="61 cross-validation folds"):
         whole = write_activations(tmp_path / "b.parquet")
-        measure(spec("linear", folds=61), whole, splits["probe"], output, RUN, CPU)
+        measure(spec("linear", folds=61), whole, splits["probe"], output)
     assert not output.exists()
 
 
@@ -140,7 +160,18 @@ def test_the_script(splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet")
     command = [sys.executable, REPOSITORY / "scripts" / "measures.py", "--spec", spec("linear").to_json()]
     command += ["--activations", activations, "--probe", splits["probe"], "--output", tmp_path / "m.parquet"]
-    command += ["--architecture", "resnet", "--shortcut", "identity", "--seed", "3", "--device", "cpu"]
+    command += [
+        "--architecture",
+        "resnet",
+        "--shortcut",
+        "identity",
+        "--seed",
+        "3",
+        "--family",
+        "linear",
+        "--device",
+        "cpu",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert pl.read_parquet(tmp_path / "m.parquet").filter(**RUN).height == 16

@@ -65,6 +65,15 @@ def summary(role: Role, name: str) -> str:
 
 
 @cache
+def reads(family: str) -> tuple[str, ...]:
+    """What of a run a measure family needs, by the literal ``READS`` in its file: activations, checkpoints."""
+    for node in _tree(source("measure", family)).body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["READS"]:
+            return tuple(ast.literal_eval(node.value))
+    return ("activations",)
+
+
+@cache
 def options_class(role: Role, name: str) -> type[Any]:
     """The plug-in's ``Options`` dataclass, read from its source without importing it.
 

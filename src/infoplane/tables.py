@@ -36,6 +36,8 @@ MEASURES: dict[str, type[pl.DataType]] = {
     "unit": pl.String,
     "stderr": pl.Float64,
     "reference": pl.Float64,
+    "extrapolated": pl.Float64,
+    "calibration": pl.Float64,
     "n": pl.Int64,
     "d": pl.Int64,
     "edge": pl.String,
@@ -44,6 +46,7 @@ MEASURES: dict[str, type[pl.DataType]] = {
     "folds": pl.Int64,
     "constant_features": pl.Int64,
     "note": pl.String,
+    "detail": pl.String,
 }
 """Columns of a run's measures file; the table adds ``capacity_gap`` and ``status``."""
 

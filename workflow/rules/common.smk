@@ -58,11 +58,11 @@ def sources(name, *plugins):
     return list(closure(BASE / "scripts" / f"{name}.py", *plugins))
 
 
-def run_sources(name, wildcards):
+def run_sources(name, wildcards, *plugins):
     """The same for a job of one run: its architecture and its shortcut kind, no others."""
     architecture = PLAN.architectures[wildcards.architecture].kind
     shortcut = PLAN.shortcuts[wildcards.shortcut].kind
-    return sources(name, ("architecture", architecture), ("shortcut", shortcut))
+    return sources(name, ("architecture", architecture), ("shortcut", shortcut), *plugins)
 
 
 def data_sources(wildcards):
@@ -77,8 +77,24 @@ def activations_sources(wildcards):
     return run_sources("activations", wildcards)
 
 
+def family_kind(wildcards):
+    """The plug-in behind a measure's label."""
+    return PLAN.measures[wildcards.family].family.kind
+
+
 def measures_sources(wildcards):
-    return sources("measures", ("measure", wildcards.family))
+    """The measure family's; where it reads checkpoints, it builds the network too."""
+    family = ("measure", family_kind(wildcards))
+    if "checkpoints" in registry.reads(family_kind(wildcards)):
+        return run_sources("measures", wildcards, family)
+    return sources("measures", family)
+
+
+def read_by_family(what, path):
+    """An input function: the path, where the measure family reads this of a run; else nothing."""
+    return lambda wildcards: (
+        path.format(**dict(wildcards.items())) if what in registry.reads(family_kind(wildcards)) else []
+    )
 
 
 def charts_sources(wildcards):

@@ -1,6 +1,7 @@
 """Measures of a run's activations: one job per run and measure family.
 
-Needs: activations/<run>.parquet and data/probe.parquet. Makes: measures/<run>/<family>.parquet.
+Needs: data/ and, as the family asks, activations/<run>.parquet or train/<run>/checkpoints.safetensors.
+Makes: measures/<run>/<family>.parquet.
 """
 
 
@@ -9,8 +10,10 @@ rule measures:
     input:
         script=f"{SCRIPTS}/measures.py",
         sources=measures_sources,
-        activations=rules.activations.output,
         probe=rules.data.output.probe,
+        activations=read_by_family("activations", rules.activations.output[0]),
+        checkpoints=read_by_family("checkpoints", rules.train.output.checkpoints),
+        train=read_by_family("checkpoints", rules.data.output.train),
     output:
         MEASURES,
     log:
@@ -30,6 +33,8 @@ rule measures:
         "Measure {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}: {wildcards.family}"
     shell:
         "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
-        " --activations {input.activations:q} --probe {input.probe:q} --output {output:q}"
+        " --probe {input.probe:q} --activations {input.activations:q} --checkpoints {input.checkpoints:q}"
+        " --train {input.train:q} --output {output:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
+        " --family {wildcards.family:q}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

@@ -82,10 +82,10 @@ def load(config: Mapping[str, Any]) -> Plan:
         label: read_plugin("shortcut", label, entry, f"shortcuts.{label}")[0]
         for label, entry in experiment.shortcuts.items()
     }
-    measures = {}
-    for name, entry in experiment.measures.items():
-        options = read_options("measure", name, dict(entry or {}), f"measures.{name}")
-        measures[name] = MeasuresSpec(spelled_out(name, options))
+    measures = {
+        label: MeasuresSpec(read_plugin("measure", label, entry, f"measures.{label}")[0])
+        for label, entry in experiment.measures.items()
+    }
     charts = {
         name: spelled_out(name, read_options("chart", name, dict(entry or {}), f"charts.{name}")).options
         for name, entry in experiment.charts.items()

@@ -90,7 +90,7 @@ class Experiment(Section):
     seeds: list[int] = Field([0], description="one run per architecture, shortcut and seed")
     training: Training = Training()
     activations: Activations = Activations()
-    measures: PluginSection = Field({"kernel": None}, description="measure family -> options")
+    measures: PluginSection = Field({"kernel": None}, description="label -> options; kind: the label's plug-in")
     charts: PluginSection = Field({"information_plane": None}, description="chart -> options")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     slots: int = Field(1, ge=1, description="jobs that may share one GPU")

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 class Estimate:
     """One measured value of one activation (a site at a checkpoint).
 
-    value: None where nothing can be measured (the note says why). reference: the value of a decoder that knows
-    nothing. stderr: over samples, decoder and hyperparameters held fixed. edge: hyperparameters chosen at an end of
-    their grid, such as ``ridge:low,bandwidth:high``. ridge: ``inf`` when the constant predictor won. folds: parts
-    of the cross-validation; n for leave-one-out.
+    value: None where nothing can be measured (the note says why). unit: ``nmse``, ``nats``, ``bits``, ``share`` (of
+    1), or ``1`` for other pure numbers. reference: the value of a representation that knows nothing. stderr: over
+    samples, decoder and hyperparameters held fixed, or over repeats. extrapolated: the value at unlimited n, from a
+    learning curve. calibration: what the same estimator is off by on data of known value, in the same unit. edge:
+    hyperparameters chosen at an end of their grid, such as ``ridge:low,bandwidth:high``. ridge: ``inf`` when the
+    constant predictor won. folds: parts of the cross-validation; n for leave-one-out. detail: what else the family
+    has to tell, as one canonical JSON object.
     """
 
     measure: str
@@ -20,9 +23,12 @@ class Estimate:
     n: int
     d: int
     stderr: float | None = None
+    extrapolated: float | None = None
+    calibration: float | None = None
     edge: str = ""
     ridge: float | None = None
     bandwidth: float | None = None
     folds: int | None = None
     constant_features: int = 0
     note: str = ""
+    detail: str = ""

@@ -17,12 +17,14 @@ class Targets:
     """The probe's inputs and labels.
 
     inputs: X up to a rotation and a shift, which leave every squared error as it is; float64, shape
-    (n, min(n - 1, D_x)). labels: int64, shape (n,), the classes that occur counted from 0.
+    (n, min(n - 1, D_x)). labels: int64, shape (n,), the classes that occur counted from 0. given: X as it was given,
+    such as images, float32, shape (n, ...).
     """
 
     inputs: Tensor
     labels: Tensor
     classes: int
+    given: Tensor
 
     @property
     def n(self) -> int:
@@ -86,8 +88,9 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device) -> Tar
         raise UserError(f"the probe has {len(inputs)} inputs but {len(labels)} labels.")
     if len(labels) < FEWEST_PROBES:
         raise UserError(f"the probe has {len(labels)} samples: a measure needs at least {FEWEST_PROBES}.")
-    flat = torch.as_tensor(np.array(inputs, np.float64).reshape(len(inputs), -1), device=device)
+    given = torch.as_tensor(np.array(inputs, np.float64), device=device)
+    flat = given.flatten(1) if given.ndim > 1 else given[:, None]
     if not bool(torch.isfinite(flat).all()):
         raise UserError("the probe's inputs hold NaN or infinity.")
     occurring, counted = np.unique(labels, return_inverse=True)
-    return Targets(rotate_to_rank(flat), torch.as_tensor(counted, device=device), len(occurring))
+    return Targets(rotate_to_rank(flat), torch.as_tensor(counted, device=device), len(occurring), given.float())

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from infoplane.measures.decoders import Kernel, Kernels, decode
-from infoplane.measures.estimate import Estimate
-from infoplane.measures.gram import (
+from infoplane.measures.decoding.decode import Kernel, Kernels, decode
+from infoplane.measures.decoding.gram import (
     Basis,
     Gram,
     centred_eigenbasis,
@@ -16,7 +15,8 @@ from infoplane.measures.gram import (
     rbf,
     squared_distances,
 )
-from infoplane.measures.ridge import choose_ridge, decades, score_losses
+from infoplane.measures.decoding.ridge import choose_ridge, decades, score_losses
+from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from torch import Tensor
 
-from infoplane.measures.decoders import Kernel, Kernels, decode
+from infoplane.measures.decoding.decode import Kernel, Kernels, decode
+from infoplane.measures.decoding.gram import Gram, centred_eigenbasis
+from infoplane.measures.decoding.ridge import choose_ridge, decades
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.gram import Gram, centred_eigenbasis
-from infoplane.measures.ridge import choose_ridge, decades
 from infoplane.measures.targets import Targets
 from infoplane.options import require
 

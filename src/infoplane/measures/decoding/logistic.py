@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infoplane.measures.gram import Basis
-from infoplane.measures.ridge import Choice, vertex
+from infoplane.measures.decoding.gram import Basis
+from infoplane.measures.decoding.ridge import Choice, vertex
 
 NUMERICAL_RANK = 1e-10
 """Eigenvalues below this share of the largest are left out: rounding errors of the eigendecomposition."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from infoplane.measures.decoding.gram import Basis, Gram, standardised_gram
+from infoplane.measures.decoding.logistic import cross_validate, problem
+from infoplane.measures.decoding.ridge import Choice, constant_losses
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.gram import Basis, Gram, standardised_gram
-from infoplane.measures.logistic import cross_validate, problem
-from infoplane.measures.ridge import Choice, constant_losses
 from infoplane.measures.targets import Targets
 
 SOLVER_DTYPE = torch.float32

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infoplane.measures.gram import Basis
+from infoplane.measures.decoding.gram import Basis
 
 AT_ONCE = 1 << 22
 """Residuals held at a time."""

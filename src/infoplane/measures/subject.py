@@ -1,0 +1,145 @@
+"""The run that is measured, as a measure family sees it.
+
+A family of `families/` is either a function of one activation, ``estimate(z, targets, options)``, or surveys the whole
+run, ``survey(subject, options)``: where checkpoints share work, where several sites belong together, or where weights
+are measured. ``READS`` in its file names what it needs of the run; without it, activations.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infoplane.activations.file import ActivationsFile, Site
+from infoplane.data.images import Split, read_split
+from infoplane.errors import UserError
+from infoplane.measures.estimate import Estimate
+from infoplane.measures.targets import Targets, prepare
+from infoplane.storage.checkpoints import CheckpointFile
+
+LOGITS = "logits.z"
+"""The site whose largest entry is the network's answer."""
+
+
+class Measured(NamedTuple):
+    """What was found of one site, or of one layer's weights, at one step."""
+
+    step: int
+    site: str
+    part: str
+    depth: int
+    estimates: list[Estimate]
+
+
+@dataclass(frozen=True)
+class Addition:
+    """The sites of one residual addition; s is None where there is no shortcut."""
+
+    name: str
+    depth: int
+    s: Site | None
+    f: Site
+    z: Site
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One run: its probe, and the files that the family asked for; raises `UserError` where they do not fit."""
+
+    probe_path: Path
+    device: torch.device
+    activations_path: Path | None = None
+    checkpoints_path: Path | None = None
+    train_path: Path | None = None
+
+    @cached_property
+    def probe(self) -> Split:
+        """The probe's images and labels."""
+        return read_split(self.probe_path)
+
+    @cached_property
+    def train(self) -> Split:
+        """The training images, for a family that reads checkpoints."""
+        assert self.train_path is not None
+        return read_split(self.train_path)
+
+    @cached_property
+    def targets(self) -> Targets:
+        """X and Y of the probe."""
+        return prepare(network_input(self.probe), self.probe.labels, self.device)
+
+    @cached_property
+    def activations(self) -> ActivationsFile:
+        """The run's activations, for a family that reads them."""
+        assert self.activations_path is not None
+        return ActivationsFile(self.activations_path)
+
+    @cached_property
+    def checkpoints(self) -> CheckpointFile:
+        """The run's weights, for a family that reads checkpoints."""
+        assert self.checkpoints_path is not None
+        return CheckpointFile(self.checkpoints_path)
+
+    @property
+    def steps(self) -> list[int]:
+        return self.activations.steps if self.activations_path else self.checkpoints.steps
+
+    @property
+    def sites(self) -> list[Site]:
+        return self.activations.sites
+
+    @cached_property
+    def additions(self) -> list[Addition]:
+        """The residual additions of which branch and sum were read, from input to output."""
+        parts = {(site.name, site.part): site for site in self.sites}
+        return [
+            Addition(site.name, site.depth, parts.get((site.name, "s")), parts[site.name, "f"], site)
+            for site in self.sites
+            if site.part == "z" and (site.name, "f") in parts
+        ]
+
+    def epoch(self, step: int) -> float:
+        """Epochs, of training samples, that lie before a step."""
+        if self.activations_path:
+            return self.activations.epochs[step]
+        return float(step / self.checkpoints.metadata["batches_per_epoch"])
+
+    def read(self, step: int, site: Site) -> Tensor:
+        """Activations of shape (n, *site.stored_shape), in the order of the probe, on the device."""
+        z = self.activations.read(step, site)
+        if len(z) != self.targets.n:
+            raise UserError(
+                f"{self.activations_path} holds {len(z)} samples at step {step}, {self.probe_path} holds "
+                f"{self.targets.n}: they are not of the same probe; run the workflow again."
+            )
+        return torch.as_tensor(np.array(z), device=self.device)
+
+    def answers(self, step: int) -> Tensor | None:
+        """The class that the network gives each probe, int64, shape (n,); None where its logits were not read."""
+        logits = [site for site in self.sites if site.column == LOGITS]
+        return self.read(step, logits[0]).argmax(1) if logits else None
+
+    @property
+    def status(self) -> dict[str, object]:
+        """Whether training finished or diverged, and at which step."""
+        found = (self.activations if self.activations_path else self.checkpoints).metadata
+        return {name: found.get(name) for name in ("status", "diverged_at")}
+
+
+Survey = Iterator[Measured]
+"""What ``survey(subject, options)`` returns, in any order."""
+
+
+def network_input(split: Split) -> np.ndarray:
+    """X as the networks see it: pixels scaled to 0..1, then to the training split's mean and deviation per channel.
+
+    float64, shape (n, channels, height, width).
+    """
+    per_channel = (1, -1, 1, 1)
+    mean, std = split.mean.reshape(per_channel), split.std.reshape(per_channel)
+    return (split.pixels / 255.0 - mean) / std
