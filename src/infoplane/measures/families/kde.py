@@ -1,0 +1,64 @@
+"""Kernel-density bounds on mutual information, in bits: I(X;Z) and I(Z;Y) with Gaussian noise added to Z."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from infoplane.errors import UserError
+from infoplane.measures.estimate import Estimate
+from infoplane.measures.information.kde import kde_information
+from infoplane.measures.targets import Targets
+from infoplane.options import require
+from infoplane.specs import canonical
+
+SATURATED = 0.9
+"""From this share of samples alone on, a value is marked: it tells of the sample's size, not of Z."""
+
+MEASURES = ("ixz_upper", "ixz_lower", "izy_upper", "izy_lower", "izy")
+
+
+@dataclass(frozen=True)
+class Options:
+    variance: Annotated[float, "of the Gaussian noise that is added to every unit; 0.1 looks more like bins"] = 1e-3
+    noise: Annotated[
+        Literal["absolute", "relative"], "variance as it is, or in units of the layer's mean variance per unit"
+    ] = "absolute"
+
+    def __post_init__(self) -> None:
+        require(self.variance > 0, f"variance must be above 0, got {self.variance}")
+        kinds = ("absolute", "relative")
+        require(self.noise in kinds, f"noise must be one of {', '.join(kinds)}, got {self.noise}")
+
+
+def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
+    """Bounds on I(X;Z) and I(Z;Y), and the field's own I(Z;Y) (a difference of two upper bounds), of z (n, ...)."""
+    flat = z.flatten(1)
+    n, d = flat.shape
+    rows = [Estimate(measure=name, unit="bits", value=None, reference=0.0, n=n, d=d) for name in MEASURES]
+    least, most = (float(end) for end in torch.aminmax(flat))
+    if not (math.isfinite(least) and math.isfinite(most)):
+        return [replace(row, note="non-finite") for row in rows]
+    if least == most:
+        return [replace(row, value=0.0, note="constant") for row in rows]
+    try:
+        found = kde_information(flat, targets.labels, options.variance, options.noise == "relative")
+    except UserError as error:
+        return [replace(row, note=str(error)) for row in rows]
+    about = canonical(
+        {
+            "alone": found.alone,
+            "izy_of_lowers": found.izy_of_lowers / math.log(2),
+            "variance": found.variance,
+        }
+    )
+    saturated = f"saturated: {found.alone:.0%} of the samples are alone" if found.alone >= SATURATED else ""
+    one_class = "one class only" if targets.classes == 1 else ""
+    values = (found.ixz_upper, found.ixz_lower, found.izy_upper, found.izy_lower, found.izy_of_uppers)
+    notes = [saturated] * 2 + ["; ".join(filter(None, [saturated, one_class]))] * 3
+    return [
+        replace(row, value=value / math.log(2), note=note, detail=about)
+        for row, value, note in zip(rows, values, notes, strict=True)
+    ]
