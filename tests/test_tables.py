@@ -11,7 +11,7 @@ import pytest
 import synthetic_results as synthetic
 
 from infoplane.errors import UserError
-from infoplane.storage.parquet import read_rows
+from infoplane.storage.parquet import read_rows, write_rows
 from infoplane.tables import ExpectedRun, collect, expected_runs
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +119,56 @@ def test_no_capacity_gap_without_linear(tmp_path: Path) -> None:
     assert measures["capacity_gap"].null_count() == measures.height
 
 
+def revalued(path: Path, at: dict[str, object], value: float) -> None:
+    """Give the rows of a run's measures file that have these keys another value."""
+    frame, metadata = pl.read_parquet(path), read_rows(path)[1]
+    chosen = pl.all_horizontal(pl.col(key) == wanted for key, wanted in at.items())
+    frame = frame.with_columns(pl.when(chosen).then(value).otherwise(pl.col("value")).alias("value"))
+    write_rows(path, frame.to_arrow(compat_level=pl.CompatLevel.oldest()), metadata)
+
+
+def excesses(measures: pl.DataFrame, run: ExpectedRun, **at: object) -> dict[str, float | None]:
+    """Site -> ``dpi_excess`` of one run's kernel Z-X."""
+    rows = measures.filter(**run.keys, family="kernel", **at).sort("depth")
+    return dict(rows.select("site", "dpi_excess").rows())
+
+
+def test_a_deeper_sum_that_knows_more_is_told(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    """Z-X rises with depth here, so nothing is; until one sum's value is taken to be lower than one's before it."""
+    path = runs[0].measures["kernel"]
+    measures, _ = collected(runs, tmp_path, "before")
+    zx = measures.filter(pl.col("measure") == "zx", pl.col("step") == 0)
+    assert zx["dpi_excess"].null_count() == zx.height > 0
+    for site, value in (("stem", 0.3), ("block1", 0.5), ("block2", 0.1), ("readout", 0.45), ("logits", 0.6)):
+        revalued(path, {"measure": "zx", "step": 0, "site": site}, value)
+    measures, _ = collected(runs, tmp_path, "after")
+    found = excesses(measures, runs[0], measure="zx", step=0)
+    assert found["block2"] == pytest.approx(0.4) and found["readout"] == pytest.approx(0.05)
+    assert found["stem"] is None and found["block1"] is None and found["logits"] is None
+    others = measures.filter(
+        pl.col("measure") == "zx", pl.col("step") == 0, ~pl.col("site").is_in(["block2", "readout"])
+    )
+    assert others["dpi_excess"].null_count() == others.height, "no other site, and no other run"
+
+
+def test_information_may_only_fall_along_the_sums(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    """Mutual information is bound the other way; what is no sum, has no value or is no such measure is left out."""
+    path = runs[0].measures["kernel"]
+    frame, metadata = pl.read_parquet(path).filter(pl.col("step") == 0), read_rows(path)[1]
+    values = {"stem": 3.0, "block1": None, "block2": 4.0, "readout": 2.0, "logits": 2.5}
+    given = pl.col("site").replace_strict(values, return_dtype=pl.Float64).alias("value")
+    ixz = frame.filter(pl.col("measure") == "zx").with_columns(given, pl.lit("ixz").alias("measure"))
+    rank = ixz.with_columns(pl.lit("effective_rank").alias("measure"))
+    branch = ixz.filter(pl.col("site") == "block2").with_columns(pl.lit("f").alias("part"), pl.lit(9.0).alias("value"))
+    together = pl.concat([ixz, rank, branch])
+    write_rows(path, together.to_arrow(compat_level=pl.CompatLevel.oldest()), metadata)
+    measures, _ = collected(runs, tmp_path)
+    found = excesses(measures, runs[0], measure="ixz", part="z")
+    assert found == {"stem": None, "block1": None, "block2": 1.0, "readout": None, "logits": 0.5}
+    assert excesses(measures, runs[0], measure="ixz", part="f") == {"block2": None}
+    assert set(excesses(measures, runs[0], measure="effective_rank").values()) == {None}
+
+
 def test_bytes_depend_on_results_alone(runs: list[ExpectedRun], tmp_path: Path) -> None:
     collected(runs, tmp_path, "first")
     collected(runs, tmp_path, "again")
@@ -174,8 +224,6 @@ def test_damaged_pages(runs: list[ExpectedRun], tmp_path: Path) -> None:
 
 
 def test_missing_column(runs: list[ExpectedRun], tmp_path: Path) -> None:
-    from infoplane.storage.parquet import write_rows
-
     table, metadata = read_rows(runs[0].measures["kernel"])
     write_rows(runs[0].measures["kernel"], table.drop_columns(["reference"]), metadata)
     with pytest.raises(UserError, match="has no column 'reference'"):

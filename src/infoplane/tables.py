@@ -48,7 +48,10 @@ MEASURES: dict[str, type[pl.DataType]] = {
     "note": pl.String,
     "detail": pl.String,
 }
-"""Columns of a run's measures file; the table adds ``capacity_gap`` and ``status``."""
+"""Columns of a run's measures file; the table adds ``capacity_gap``, ``dpi_excess`` and ``status``."""
+
+RISES = {"zx": 1, "zy": 1, "ixz": -1, "izy": -1}
+"""Measures that the data-processing inequality binds, and whether they may rise (1) or fall (-1) with depth."""
 
 HISTORY: dict[str, type[pl.DataType]] = {
     "architecture": pl.String,
@@ -146,7 +149,7 @@ def collect(
                 seen.append(measured | {"family": family})
         states.append(state)
     sources = [path for run in runs for path in run.measures.values()]
-    all_values = _collected(values, MEASURES, MEASURES_ORDER, sources).pipe(_with_capacity_gap)
+    all_values = _collected(values, MEASURES, MEASURES_ORDER, sources).pipe(_with_capacity_gap).pipe(_with_dpi_excess)
     all_histories = _collected(histories, HISTORY, HISTORY_ORDER, [run.history for run in runs])
     summary = _summary(config, states, seen, all_values)
     for path, table in ((measures, all_values), (history, all_histories)):
@@ -210,6 +213,19 @@ def _with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
     return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
 
 
+def _with_dpi_excess(values: pl.DataFrame) -> pl.DataFrame:
+    """How far a sum seems to know more than a sum before it does; null where it does not. Rows: in `MEASURES_ORDER`.
+
+    In a chain no layer can be decoded better than one before it, so this is an error of an estimator, or chance.
+    """
+    sums = (pl.col("part") == "z") & pl.col("measure").is_in(list(RISES)) & pl.col("value").is_finite()
+    sign = pl.col("measure").replace_strict(RISES, default=None, return_dtype=pl.Float64)
+    lost = pl.when(sums).then(sign * pl.col("value"))
+    before = lost.cum_max().forward_fill().shift(1).over([*RUN, "family", "measure", "step"])
+    excess = pl.when(before > lost).then(before - lost).alias("dpi_excess")
+    return values.with_columns(excess).select([*MEASURES, "capacity_gap", "dpi_excess", "status"])
+
+
 def _summary(
     config: dict[str, Any] | None,
     states: list[dict[str, Any]],
@@ -225,7 +241,7 @@ def _summary(
     entropy = values.filter(pl.col("measure") == "zy")["reference"].drop_nulls()
     return {
         "config": config,
-        "order": {role: list((config or {}).get(role) or {}) for role in ("architectures", "shortcuts")},
+        "order": {role: list((config or {}).get(role) or {}) for role in ("architectures", "shortcuts", "measures")},
         "runs": states,
         "architectures": _kinds("architecture", states, specs),
         "shortcuts": _kinds("shortcut", states, specs),
