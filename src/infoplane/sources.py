@@ -13,8 +13,10 @@ from infoplane.registry import Role
 
 ROOT = registry.PACKAGE.parent
 
-WITHOUT_EFFECT = frozenset(registry.PACKAGE / f"{name}.py" for name in ("devices", "errors", "progress"))
-"""Modules that decide where a job runs and what it prints, never what it computes."""
+WITHOUT_EFFECT = frozenset(
+    registry.PACKAGE / f"{name}.py" for name in ("devices", "errors", "progress", "measures/__init__")
+)
+"""Modules that decide where a job runs, what it prints and what a library's user may import, never what is computed."""
 
 
 def _path(module: str) -> Path | None:

@@ -55,10 +55,15 @@ def measure(spec: MeasuresSpec, subject: Subject, output: Path, labels: dict[str
     the checkpoints that it reached, and its status. Raises `UserError` for files that are missing, damaged or not of
     one another.
     """
+    write(output, measured_rows(spec, subject, labels), subject, spec.to_dict())
+
+
+def measured_rows(spec: MeasuresSpec, subject: Subject, labels: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per checkpoint, site and measure, with the columns of `SCHEMA`."""
     family = registry.load("measure", spec.family.kind)
     options = getattr(family, "Options", NoOptions)(**spec.family.options)
     surveyed = family.survey(subject, options) if hasattr(family, "survey") else _one_by_one(family, subject, options)
-    rows = [
+    return [
         labels
         | {"step": found.step, "epoch": subject.epoch(found.step)}
         | {"site": found.site, "part": found.part, "depth": found.depth}
@@ -66,7 +71,11 @@ def measure(spec: MeasuresSpec, subject: Subject, output: Path, labels: dict[str
         for found in surveyed
         for estimate in found.estimates
     ]
-    about = {"spec": spec.to_dict(), **subject.status, "versions": versions(), "device": subject.device.type}
+
+
+def write(output: Path, rows: list[dict[str, Any]], subject: Subject, spec: dict[str, Any]) -> None:
+    """Write rows with what is true of all of them, atomically."""
+    about = {"spec": spec, **subject.status, "versions": versions(), "device": subject.device.type}
     write_rows(output, pa.Table.from_pylist(rows, SCHEMA), about)
 
 

@@ -103,8 +103,8 @@ class Subject:
             if site.part == "z" and (site.name, "f") in parts
         ]
 
-    def epoch(self, step: int) -> float:
-        """Epochs, of training samples, that lie before a step."""
+    def epoch(self, step: int) -> float | None:
+        """Epochs that lie before a step; None where the file does not tell."""
         if self.activations_path:
             return self.activations.epochs[step]
         return float(step / self.checkpoints.metadata["batches_per_epoch"])
