@@ -3,6 +3,7 @@
 snakemake --cores 8 --resources gpu=2                                    the demo, config/config.yaml
 snakemake --cores 8 --configfile config/experiments/cifar10_parquet.yaml another experiment
 snakemake --cores 8 partial                                              tables and report of what exists so far
+snakemake --cores 8 accuracy                                             the measures against known truths
 """
 
 from snakemake.utils import min_version
@@ -20,6 +21,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/measures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/accuracy.smk"
 
 
 rule all:

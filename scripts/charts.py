@@ -9,7 +9,8 @@ from infoplane.errors import UserError, run_script
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--chart", required=True, help="the chart's name")
+    parser.add_argument("--chart", required=True, help="the kind of chart")
+    parser.add_argument("--label", default="", help="its name in the configuration; default: the kind")
     parser.add_argument("--options", default="{}", help="its options, JSON")
     parser.add_argument("--measures", type=Path, required=True, help="measures table, Parquet")
     parser.add_argument("--history", type=Path, required=True, help="history table, Parquet")
@@ -26,7 +27,7 @@ def main() -> None:
     from infoplane.charts import render
     from infoplane.charts.frames import Tables
 
-    spec = render.spec(args.chart, options, Tables.read(args.measures, args.history))
+    spec = render.spec(args.chart, options, Tables.read(args.measures, args.history), args.label)
     render.save(spec, args.html, args.svg, args.png, args.json)
 
 

@@ -47,7 +47,11 @@ def train_spec() -> Callable[..., TrainSpec]:
     """Makes the spec of a tiny run: ``train_spec("mlp", "identity", seed=1, steps=20)``."""
 
     def make(architecture: str = "mlp", shortcut: str = "identity", seed: int = 0, **changes: object) -> TrainSpec:
-        options = {"mlp": {"width": 16, "blocks": 2}, "resnet": {"width": 4, "blocks": 2}}
+        options = {
+            "mlp": {"width": 16, "blocks": 2},
+            "resnet": {"width": 4, "blocks": 2},
+            "tapered_mlp": {"widths": [8, 4]},
+        }
         token = {"dim": 8, "blocks": 1, "patch": 4}
         plugin = Plugin(architecture, options.get(architecture, token))
         return TrainSpec(plugin, Plugin(shortcut), seed, training(**changes))

@@ -81,6 +81,25 @@ def measure_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
     return rows
 
 
+def gradient_rows(run: dict[str, Any], family: str, at: list[int], names: list[str]) -> list[dict[str, Any]]:
+    """Gradients of every layer, whose mean falls faster than their deviation; drift ends at step 100."""
+    layers = [*(f"{name}.0" for name in names if name != "readout"), "network"]
+    rows = []
+    for step in at:
+        for depth, layer in enumerate(layers):
+            mean, std = 3 / (1 + step / 50) / (1 + depth), 1 / (1 + depth)
+            found = {"gradient_mean": mean, "gradient_std": std, "gradient_snr": mean / std, "weight_norm": 2.0}
+            if layer == "network" and step == at[-1]:
+                found["drift_to_diffusion_step"] = 100.0
+            place = {"step": step, "epoch": step / 20, "site": layer, "part": "weight", "depth": depth}
+            rows += [
+                dict.fromkeys(MEASURES) | run | place | {"measure": measure, "family": family, "value": value}
+                | {"unit": "1", "n": PROBES, "d": 64, "edge": "", "constant_features": 0, "note": "", "detail": ""}
+                for measure, value in found.items()
+            ]  # fmt: skip
+    return rows
+
+
 def history_rows(run: dict[str, Any], at: list[int]) -> list[dict[str, Any]]:
     rows = []
     for step in at:
@@ -110,6 +129,7 @@ def write_run(
     names: list[str],
     families: tuple[str, ...] = ("kernel", "linear"),
     diverged_at: int | None = None,
+    gradients: bool = False,
 ) -> None:
     """Write one run's history and measures where `expected` looks for them."""
     run = {"architecture": architecture, "shortcut": shortcut, "seed": seed}
@@ -127,6 +147,7 @@ def write_run(
     write_rows(where.history, pa.Table.from_pylist(rows, schema), metadata)
     for family, path in where.measures.items():
         rows = measure_rows(run, family, reached, names)
+        rows += gradient_rows(run, family, reached, names) if gradients else []
         metadata = common | {"spec": {"family": {"kind": family, "options": {}}}}
         write_rows(path, pa.Table.from_pylist(rows, _schema(MEASURES)), metadata)
 
@@ -155,8 +176,9 @@ def experiment(
     missing: tuple[str, str, int] | None = ("vit", "projection", 1),
     diverged: tuple[str, str, int] | None = ("vit", "none", 1),
     families: tuple[str, ...] = ("kernel", "linear"),
+    gradients: bool = False,
 ) -> list[ExpectedRun]:
-    """A whole experiment's files, with one run missing and one diverged at step 20."""
+    """A whole experiment's files, with one run missing and one diverged at step 20; with gradients in every family."""
     runs = []
     for architecture in architectures:
         for shortcut in shortcuts:
@@ -164,7 +186,8 @@ def experiment(
                 runs.append(expected(folder, architecture, shortcut, seed, families))
                 if (architecture, shortcut, seed) != missing:
                     bad = 20 if (architecture, shortcut, seed) == diverged else None
-                    write_run(folder, architecture, shortcut, seed, steps(checkpoints), sites(blocks), families, bad)
+                    place = folder, architecture, shortcut, seed
+                    write_run(*place, steps(checkpoints), sites(blocks), families, bad, gradients)
     return runs
 
 
@@ -193,7 +216,7 @@ def made(folder: Path, **shape: Any) -> Tables:
     """Tables of an experiment of this shape."""
     grid = {key: shape[key] for key in ("architectures", "shortcuts", "seeds") if key in shape}
     paths = folder / "measures.parquet", folder / "history.parquet"
-    collect(experiment(folder / "results", **shape), config(**grid), *paths)
+    collect(experiment(folder / "results", gradients=True, **shape), config(**grid), *paths)
     return Tables.read(*paths)
 
 

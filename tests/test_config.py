@@ -14,7 +14,7 @@ from infoplane.config.load import Run, load
 from infoplane.config.template import default_text, json_schema, schema_text
 from infoplane.errors import UserError
 from infoplane.sources import closure
-from infoplane.specs import ActivationsSpec, DataSpec, MeasuresSpec, TrainSpec
+from infoplane.specs import ActivationsSpec, DataSpec, MeasuresSpec, StackSpec, TrainSpec
 
 EXPERIMENTS = [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "experiments").glob("*.yaml"))]
 
@@ -52,7 +52,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"training": {"steps": "many"}}, "training.steps: input should be a valid integer"),
     ({"training": {"checkpoints": {"lineer": 1}}}, "training.checkpoints.lineer: unknown key: did you mean 'linear'?"),
     ({"training": {"warmup": 900}}, "training: warmup (900) must be shorter than steps (640)"),
-    ({"training": {"optimizer": "sdg"}}, "training.optimizer: input should be 'sgd' or 'adamw', got 'sdg'"),
+    ({"training": {"optimizer": "sdg"}}, "training.optimizer: input should be 'sgd', 'adamw' or 'adam', got 'sdg'"),
     ({"architectures": {"resnt": None}}, "architectures.resnt: unknown architecture 'resnt': did you mean 'resnet'?"),
     ({"architectures": {"resnet": {"widht": 3}}}, "architectures.resnet: unknown key 'widht': did you mean 'width'?"),
     ({"architectures": {"resnet": {"width": "a"}}}, "architectures.resnet.width: input should be a valid integer"),
@@ -82,6 +82,27 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"data": {"kind": "digit"}}, "data: unknown data set 'digit': did you mean 'digits'?"),
     ({"data": {"prob": 50}}, "data: unknown key 'prob': did you mean 'probe'?"),
     ({"data": {"probe": 5000}}, "probe (5000) + validation (197) + train (at least 1) is more than the 1797 samples"),
+    (
+        {"data": {"probe": "all", "validation": 1797}},
+        "data: validation (1797) + train (at least 1) is more than the 1797 samples of 'digits'",
+    ),
+    ({"data": {"probe": "every"}}, "data.probe: expected a number of samples, at least 2, or 'all', got 'every'"),
+    ({"data": {"probe": 1}}, "data.probe: expected a number of samples, at least 2, or 'all', got 1"),
+    (
+        {"training": {"checkpoints": {"stages": [[20, 5], [10, 1]]}}},
+        "training.checkpoints: stages must be pairs [until, every] with ascending steps, got [(20, 5), (10, 1)]",
+    ),
+    ({"training": {"checkpoints": {"stages": [[20, 0]]}}}, "stages must be pairs [until, every]"),
+    ({"training": {"checkpoints": {"stages": []}}}, "stages must be pairs [until, every]"),
+    (
+        {"training": {"stack_seeds": True}},
+        "architectures.resnet: training.stack_seeds: networks with the architecture 'resnet' cannot learn side by side",
+    ),
+    (
+        {"architectures": {"mlp": {"training": {"stack_seeds": True}}}, "shortcuts": {"stochastic_depth": None}},
+        "architectures.mlp: training.stack_seeds: networks with the shortcut 'stochastic_depth' cannot learn side by",
+    ),
+    ({"architectures": {"tapered_mlp": {"widths": []}}}, "widths must name the units, at least 1, of one hidden layer"),
     ({"seeds": []}, "seeds is empty, so there is nothing to run"),
     ({"shortcuts": {}}, "shortcuts is empty, so there is nothing to run"),
     ({"architectures": {}}, "architectures is empty, so there is nothing to run"),
@@ -116,6 +137,37 @@ def test_an_architecture_overrides_training_alone() -> None:
     assert plan.training["mlp"].learning_rate == 0.5 and plan.training["resnet"].learning_rate == 0.1
     assert plan.training["mlp"].checkpoints.log == 1 and plan.training["mlp"].checkpoints.linear == 1
     assert plan.training["mlp"].steps == plan.training["resnet"].steps == 6
+
+
+def test_what_is_not_used_leaves_specs_as_they_were() -> None:
+    plain = json.loads(load({}).train_spec("resnet", "identity", 0).to_json())
+    assert plain["training"]["checkpoints"] == {"log": 10, "log_until": 160, "linear": 4}
+    assert "stack_seeds" not in plain["training"]
+    staged = load({"training": {"checkpoints": {"stages": [[20, 5], [40, 20]]}}})
+    found = staged.train_spec("resnet", "identity", 0)
+    assert TrainSpec.from_json(found.to_json()) == found
+    assert found.training.checkpoints.stages == [[20, 5], [40, 20]]
+    # what the stages take the place of is no part of the spec
+    other = load({"training": {"checkpoints": {"stages": [[20, 5], [40, 20]], "log": 3, "linear": 7}}})
+    assert other.train_spec("resnet", "identity", 0) == found
+
+
+def test_stacking_is_chosen_by_architecture_and_is_no_part_of_a_runs_spec() -> None:
+    config = tiny() | {"seeds": [0, 4]}
+    solo = load(config)
+    config["architectures"] = {"mlp": {"width": 8, "blocks": 1, "training": {"stack_seeds": True}}}
+    stacked = load(config)
+    assert solo.stacked == [] and stacked.stacked == ["mlp"]
+    assert stacked.train_spec("mlp", "projection", 4) == solo.train_spec("mlp", "projection", 4)
+    stack = stacked.stack_spec("mlp", "projection")
+    assert stack.runs == [solo.train_spec("mlp", "projection", seed) for seed in (0, 4)]
+    assert StackSpec.from_json(stack.to_json()) == stack
+
+
+def test_several_charts_of_one_kind() -> None:
+    plan = load({"charts": {"information_plane": None, "classic": {"kind": "information_plane", "x": "ixz"}}})
+    assert [chart.kind for chart in plan.charts.values()] == ["information_plane"] * 2
+    assert [chart.options["x"] for chart in plan.charts.values()] == ["zx", "ixz"]
 
 
 def test_specs_survive_their_json() -> None:

@@ -9,18 +9,11 @@ import pytest
 import torch
 
 from infoplane import registry
+from infoplane.charts.tolerances import tolerance
 from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import prepare
-from infoplane.measures.truths import (
-    Truth,
-    copy,
-    exclusive_or,
-    independent_noise,
-    linear_gaussian,
-    mixture,
-    sign_channel,
-)
+from infoplane.measures.truths import Truth, all_truths
 
 CPU = torch.device("cpu")
 FAMILIES = ("linear", "kernel")
@@ -43,43 +36,53 @@ def draw(n: int = 200, d: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return z, x, y
 
 
-TOLERANCE = {
-    linear_gaussian(1): 0.03,  # of one dimension, n = 1,000 samples know the squared error no better
-    linear_gaussian(8): 0.015,
-    linear_gaussian(8, mixed=True): 0.015,
-    linear_gaussian(64): 0.05,
-    sign_channel(): 0.03,
-    copy(8): 0.001,
-    copy(64): 0.001,
-    independent_noise("zx", 8): 0.02,
-    independent_noise("zx", 4000): 0.02,
-    independent_noise("zy", 8): 0.02,
-    independent_noise("zy", 4000): 0.02,
-    mixture(4, 4, 0.6): 0.03,
-    mixture(10, 10, 0.6): 0.06,
-    mixture(10, 10, 0.6, permuted=True): 0.02,
-    exclusive_or(): 0.06,
-}
+TRUTHS = {truth.name: truth for truth in all_truths()}
+
+DRAWN = [
+    ("zx", "linear-Gaussian, d = 1, SNR 4"),
+    ("zx", "linear-Gaussian, d = 8, SNR 1"),
+    ("zx", "linear-Gaussian, d = 64, SNR 1"),
+    ("zx", "correlated Gaussians, d = 1, 5 nats"),
+    ("zx", "sign channel"),
+    ("zx", "Z = X, d = 8"),
+    ("zx", "independent noise, d = 8"),
+    ("zx", "independent noise, d = 4000"),
+    ("zy", "independent noise, d = 8"),
+    ("zy", "independent noise, d = 4000"),
+    ("zy", "confused corners"),
+    ("zy", "4 Gaussian classes, d = 4"),
+    ("zy", "10 Gaussian classes, d = 10"),
+    ("zy", "10 Gaussian classes, d = 10, labels permuted"),
+    ("zy", "exclusive or of two bits"),
+]
+"""A part of the accuracy table, so that a change that spoils an estimator fails here."""
+
+
+def off(truth: Truth, measure: str, value: float, sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
+    """How far from the truth, or from what the best decoder scores on this very sample, whichever is nearer."""
+    best = truth.optimal(*sample) if truth.optimal else {}
+    return min(abs(value - known) for known in (truth.values[measure], best.get(measure, math.inf)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("truth", TOLERANCE, ids=lambda truth: f"{truth.measure}: {truth.name}")
-def test_truths(family: str, truth: Truth) -> None:
-    certain = truth.name.startswith(("Z = X", "independent")) or truth.name.endswith("permuted")
+@pytest.mark.parametrize(("measure", "name"), DRAWN)
+def test_truths(family: str, measure: str, name: str) -> None:
+    truth = TRUTHS[name]
+    certain = name.startswith(("Z = X", "independent", "confused")) or name.endswith("permuted")
     errors = []
-    for seed in range(1 if certain else 5):
-        one = estimate(family, *truth.draw(np.random.default_rng(seed), 1000))[truth.measure]
+    for seed in range(1 if certain else 3):
+        sample = truth.draw(np.random.default_rng(seed), 1000)
+        one = estimate(family, *sample)[measure]
         assert one.value is not None and one.stderr is not None
         # A held-out value lies below the truth by chance only, whatever the family.
-        assert one.value > truth.value - 4 * one.stderr - 0.005
-        errors.append(abs(one.value - truth.value))
-    if truth.linear or family == "kernel":
-        assert np.median(errors) < TOLERANCE[truth]
+        assert one.value > truth.values[measure] - 4 * one.stderr - 0.005
+        errors.append(off(truth, measure, one.value, sample))
+    if measure in truth.linear or family == "kernel":
+        assert np.median(errors) < tolerance(measure, name, family).limit
 
 
 def test_the_kernel_sees_what_a_linear_decoder_cannot() -> None:
-    truth = exclusive_or()
-    sample = truth.draw(np.random.default_rng(0), 400)
+    sample = TRUTHS["exclusive or of two bits"].draw(np.random.default_rng(0), 400)
     assert (estimate("linear", *sample)["zy"].value or 0) > 0.65
     assert (estimate("kernel", *sample)["zy"].value or 9) < 0.45
 
@@ -193,7 +196,7 @@ def test_kernel_options_are_checked() -> None:
 
 
 def test_screening_costs_little() -> None:
-    z, x, y = sign_channel().draw(np.random.default_rng(2), 400)
+    z, x, y = TRUTHS["sign channel"].draw(np.random.default_rng(2), 400)
     screened = estimate("kernel", z, x, y)["zx"]
     everything = estimate("kernel", z, x, y, screen=400, finalists=9)["zx"]
     assert (everything.value or 9) <= (screened.value or 0) <= 1.02 * (everything.value or 0)

@@ -74,9 +74,9 @@ def test_sites_run_from_stem_to_logits(architecture: str) -> None:
     assert network.training
     assert set(shapes) == set(sites(network))
     names = list(shapes)
-    assert names[0] == "stem.z" and names[-1] == "logits.z" and shapes["logits.z"] == (5,)
+    assert names[0] in ("stem.z", "block1.s") and names[-1] == "logits.z" and shapes["logits.z"] == (5,)
     depth = depths(names)
-    assert depth["stem.z"] == 0
+    assert depth[names[0]] == 0
     assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
     assert sorted(set(depth.values())) == list(range(len([n for n in names if n.endswith(".z")])))
 
@@ -190,3 +190,34 @@ def test_unknown_names_come_with_the_nearest() -> None:
 def test_residual_options_are_what_additions_stand_on() -> None:
     for name in ARCHITECTURES:
         assert issubclass(registry.load("architecture", name).Options, ResidualOptions)
+
+
+def test_a_tapered_mlp_without_shortcuts_is_the_plain_one() -> None:
+    """12-10-7-5-4-3-2 with tanh, computed by hand; weights cut at two deviations, biases 0."""
+    network = build(Plugin("tapered_mlp"), Plugin("none"), (1, 1, 12), 2, seed=0)
+    x = torch.randn(5, 1, 1, 12, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), reading(network) as seen:
+        logits = network(x)
+    z, state = x.flatten(1), network.state_dict()
+    layers = [f"block{index}.branch.0" for index in range(1, 6)] + ["logits.0"]
+    assert [state[f"{layer}.weight"].shape for layer in layers] == [(10, 12), (7, 10), (5, 7), (4, 5), (3, 4), (2, 3)]
+    assert sum(parameter.numel() for parameter in network.parameters()) == sum(state[name].numel() for name in state)
+    for layer in layers:
+        weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
+        assert not bias.any() and weight.abs().max() <= 2 / weight.shape[1] ** 0.5
+        z = z @ weight.T
+        z = z if layer == "logits.0" else z.tanh()
+        assert torch.allclose(seen[f"{layer.split('.')[0]}.z"], z, atol=1e-6)
+    assert torch.equal(seen["logits.z"], logits)
+    wide = build(Plugin("tapered_mlp", {"widths": [4000]}), Plugin("none"), (1, 1, 12), 2, seed=0)
+    deviation = wide.get_parameter("block1.branch.0.weight").detach().std() * 12**0.5
+    assert float(deviation) == pytest.approx(0.8796, abs=0.01)  # of a normal that is cut at two deviations
+
+
+def test_a_tapered_mlp_cuts_or_fills_what_its_shortcuts_carry() -> None:
+    network = build(Plugin("tapered_mlp", {"widths": [3, 5]}), Plugin("identity"), (1, 1, 4), 2, seed=0)
+    x = torch.arange(4.0).view(1, 1, 1, 4)
+    with torch.no_grad(), reading(network) as seen:
+        network(x)
+    assert torch.equal(seen["block1.s"], x.view(1, 4)[:, :3])
+    assert torch.equal(seen["block2.s"][:, :3], seen["block1.z"]) and not seen["block2.s"][:, 3:].any()

@@ -55,6 +55,16 @@ def test_checkpoints_are_log_spaced_then_even() -> None:
     assert checkpoint_steps(CheckpointSpec(5, 16, 4), 56) == [0, 1, 2, 4, 8, 16, 26, 36, 46, 56]
 
 
+def test_checkpoints_in_stages_are_multiples_up_to_each_stages_end() -> None:
+    """The counterpart's schedule, in epochs: every one below 20, every 5th below 100, every 20th below 2,000."""
+    stages = [[20, 1], [100, 5], [2000, 20], [5000, 100]]
+    found = checkpoint_steps(CheckpointSpec(0, 1, 0, stages), 5000)
+    by_rule = [e for e in range(5001) if e % (1 if e < 20 else 5 if e < 100 else 20 if e < 2000 else 100) == 0]
+    assert found == by_rule
+    assert checkpoint_steps(CheckpointSpec(0, 1, 0, stages), 33) == [*range(21), 25, 30, 33]
+    assert checkpoint_steps(CheckpointSpec(9, 20, 9, [[7, 3], [12, 5]]), 20) == [0, 3, 6, 10, 20]
+
+
 def test_learning_rate_warms_up_then_falls_as_a_cosine() -> None:
     spec = training(steps=100, warmup=10, learning_rate=1.0)
     rates = [learning_rate(spec, step) for step in range(101)]
@@ -153,6 +163,17 @@ def test_interrupted_run_ends_like_an_uninterrupted_one(
     assert resumed[0].read_bytes() == whole[0].read_bytes()
     assert rows(resumed[1]) == rows(whole[1])
     assert not any(state.iterdir())
+
+
+def test_adam_without_decay_is_adamw_without_decay(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
+    """They differ in the decay alone."""
+    for decay, same in ((0.0, True), (0.1, False)):
+        made = [
+            trained(train_spec(optimizer=name, weight_decay=decay), splits, tmp_path / f"{name}{decay}")
+            for name in ("adam", "adamw")
+        ]
+        first, second = (CheckpointFile(checkpoints).load(12) for checkpoints, _ in made)
+        assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first) == same
 
 
 def test_state_of_another_spec_is_not_taken_up(

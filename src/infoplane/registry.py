@@ -67,10 +67,21 @@ def summary(role: Role, name: str) -> str:
 @cache
 def reads(family: str) -> tuple[str, ...]:
     """What of a run a measure family needs, by the literal ``READS`` in its file: activations, checkpoints."""
-    for node in _tree(source("measure", family)).body:
-        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["READS"]:
-            return tuple(ast.literal_eval(node.value))
-    return ("activations",)
+    return tuple(_literal("measure", family, "READS", ("activations",)))
+
+
+@cache
+def unstackable(role: Role, name: str) -> str:
+    """Why networks with this plug-in cannot be stacked, by the literal ``UNSTACKABLE`` in its file; or empty."""
+    return str(_literal(role, name, "UNSTACKABLE", ""))
+
+
+def _literal(role: Role, name: str, wanted: str, default: Any) -> Any:
+    """The value of a literal at the top of a plug-in's file."""
+    for node in _tree(source(role, name)).body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [wanted]:
+            return ast.literal_eval(node.value)
+    return default
 
 
 @cache

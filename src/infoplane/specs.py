@@ -5,7 +5,7 @@ stages read them back. Plain dataclasses, so that a stage also runs where only t
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Self, get_type_hints
 
 from infoplane.errors import UserError, nearest
@@ -21,7 +21,9 @@ class Spec:
     """A job's spec; nested specs and plain JSON values only."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The spec as JSON values; an option whose default is None is left out where it is not used."""
+        used = {f.name: getattr(self, f.name) for f in fields(self) if f.default is not None or getattr(self, f.name)}
+        return {name: value.to_dict() if isinstance(value, Spec) else value for name, value in used.items()}
 
     def to_json(self) -> str:
         return canonical(self.to_dict())
@@ -61,7 +63,8 @@ class DataSpec(Spec):
     """Which images, and how they are split; counts are numbers of samples."""
 
     source: Plugin
-    probe: int
+    probe: int | Literal["all"]
+    """all: every sample is measured, those of training and validation included."""
     validation: int
     train: int | None
     """None: all that is left."""
@@ -70,11 +73,15 @@ class DataSpec(Spec):
 
 @dataclass(frozen=True)
 class CheckpointSpec(Spec):
-    """When a network is saved: step 0, then ``log`` log-spaced steps up to ``log_until``, then ``linear`` even ones."""
+    """When a network is saved: step 0, then ``log`` log-spaced steps up to ``log_until``, then ``linear`` even ones.
+
+    stages: in their place, pairs (until, every): the multiples of ``every`` up to step ``until``, stage after stage.
+    """
 
     log: int
     log_until: int
     linear: int
+    stages: list[list[int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class TrainingSpec(Spec):
 
     steps: int
     batch_size: int
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adamw", "adam"]
     learning_rate: float
     momentum: float
     weight_decay: float
@@ -103,6 +110,21 @@ class TrainSpec(Spec):
     shortcut: Plugin
     seed: int
     training: TrainingSpec
+
+
+@dataclass(frozen=True)
+class StackSpec(Spec):
+    """Training runs that differ in nothing but their seed and learn side by side."""
+
+    architecture: Plugin
+    shortcut: Plugin
+    seeds: list[int]
+    training: TrainingSpec
+
+    @property
+    def runs(self) -> list[TrainSpec]:
+        """The spec of each run, in the order of the seeds."""
+        return [TrainSpec(self.architecture, self.shortcut, seed, self.training) for seed in self.seeds]
 
 
 @dataclass(frozen=True)
@@ -126,3 +148,16 @@ class MeasuresSpec(Spec):
     """One measure family and its options."""
 
     family: Plugin
+
+
+@dataclass(frozen=True)
+class TruthsSpec(Spec):
+    """One measure family, its options, and which distributions of known value it is held against."""
+
+    family: Plugin
+    seeds: int
+    """Repeats: the seeds 0, 1, ... of the draws."""
+    samples: list[int]
+    """Sample sizes."""
+    distributions: list[str]
+    """Patterns (fnmatch) over the distributions' names."""

@@ -9,7 +9,7 @@ rule activations:
     input:
         script=f"{SCRIPTS}/activations.py",
         sources=activations_sources,
-        checkpoints=rules.train.output.checkpoints,
+        checkpoints=CHECKPOINTS,
         train=rules.data.output.train,
         probe=rules.data.output.probe,
     output:

@@ -5,6 +5,7 @@ Needs: the configuration. Makes: nothing; holds functions only, and no science.
 
 import json
 import os
+import re
 import sys
 import time
 from glob import glob
@@ -73,6 +74,10 @@ def train_sources(wildcards):
     return run_sources("train", wildcards)
 
 
+def train_stack_sources(wildcards):
+    return run_sources("train_stack", wildcards)
+
+
 def activations_sources(wildcards):
     return run_sources("activations", wildcards)
 
@@ -97,9 +102,25 @@ def read_by_family(what, path):
     )
 
 
+def chart_kind(wildcards):
+    """The plug-in behind a chart's label."""
+    return PLAN.charts[wildcards.chart].kind
+
+
+def truths_sources(wildcards):
+    return sources("truths", ("measure", family_kind(wildcards)))
+
+
+def accuracy_sources(wildcards):
+    return [
+        *sources("accuracy"),
+        *(f"{TEMPLATES}/{name}" for name in ("accuracy.html.j2", "report.css", "report.js")),
+    ]
+
+
 def charts_sources(wildcards):
     return [
-        *sources("charts", ("chart", wildcards.chart)),
+        *sources("charts", ("chart", chart_kind(wildcards))),
         f"{TEMPLATES}/chart.html.j2",
     ]
 
@@ -122,16 +143,31 @@ def train_spec(wildcards):
     return PLAN.train_spec(wildcards.architecture, wildcards.shortcut, int(wildcards.seed)).to_json()
 
 
+def train_stack_spec(wildcards):
+    return PLAN.stack_spec(wildcards.architecture, wildcards.shortcut).to_json()
+
+
+def only(labels):
+    """A pattern of these labels alone, which decides at parse time which rule makes a result."""
+    return "|".join(map(re.escape, labels)) or "(?!)"
+
+
 def measures_spec(wildcards):
     return PLAN.measures[wildcards.family].to_json()
 
 
+def truths_spec(wildcards):
+    return PLAN.truths[wildcards.family].to_json()
+
+
 def chart_options(wildcards):
-    return canonical(PLAN.charts[wildcards.chart])
+    return canonical(PLAN.charts[wildcards.chart].options)
 
 
+CHECKPOINTS = f"{RESULTS}/train/{RUN}/checkpoints.safetensors"
 HISTORY = f"{RESULTS}/train/{RUN}/history.parquet"
 MEASURES = f"{RESULTS}/measures/{RUN}/{{family}}.parquet"
+TRUTHS = f"{RESULTS}/truths/{{family}}.parquet"
 
 
 def run_files(run):
@@ -175,8 +211,11 @@ def tables_existing(wildcards):
 
 def experiment_spec(wildcards):
     """The configuration without what changes no number, in its own order, which charts follow."""
-    values = PLAN.config.model_dump(exclude={"charts", "device", "slots", "results"})
+    values = PLAN.config.model_dump(exclude={"charts", "accuracy", "device", "slots", "results"})
     values["data"].pop("folder")
+    values["training"].pop("stack_seeds")
+    if values["training"]["checkpoints"]["stages"] is None:
+        values["training"]["checkpoints"].pop("stages")
     return json.dumps(values)
 
 
@@ -197,6 +236,9 @@ def summary():
     made = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
     lines = [f"{len(PLAN.runs)} runs of '{PLAN.config.experiment}'"]
     lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in made]
+    page = Path(RESULTS, "accuracy", "accuracy.html")
+    if page.exists():
+        lines.append(f"accuracy: {page.resolve()}")
     return "\n".join(lines)
 
 

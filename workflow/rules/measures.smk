@@ -12,7 +12,7 @@ rule measures:
         sources=measures_sources,
         probe=rules.data.output.probe,
         activations=read_by_family("activations", rules.activations.output[0]),
-        checkpoints=read_by_family("checkpoints", rules.train.output.checkpoints),
+        checkpoints=read_by_family("checkpoints", CHECKPOINTS),
         train=read_by_family("checkpoints", rules.data.output.train),
     output:
         MEASURES,

@@ -61,11 +61,12 @@ rule charts:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        kind=chart_kind,
         options=chart_options,
     message:
         "Draw {wildcards.scope}{wildcards.chart}"
     shell:
-        "python {input.script:q} --chart {wildcards.chart:q} --options {params.options:q}"
+        "python {input.script:q} --chart {params.kind:q} --label {wildcards.chart:q} --options {params.options:q}"
         " --measures {input.measures:q} --history {input.history:q} --html {output.html:q} --svg {output.svg:q}"
         " --png {output.png:q} --json {output.json:q} >{log:q} 2>&1"
 

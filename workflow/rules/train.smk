@@ -1,4 +1,4 @@
-"""Training: one network per architecture, shortcut and seed.
+"""Training: one network per architecture, shortcut and seed, or all seeds of an architecture and shortcut at once.
 
 Needs: data/. Makes: train/<run>/checkpoints.safetensors and train/<run>/history.parquet.
 """
@@ -12,12 +12,14 @@ rule train:
         train=rules.data.output.train,
         validation=rules.data.output.validation,
     output:
-        checkpoints=f"{RESULTS}/train/{RUN}/checkpoints.safetensors",
+        checkpoints=CHECKPOINTS,
         history=HISTORY,
     log:
         f"{LOGS}/train/{RUN}.log",
     benchmark:
         f"{BENCHMARKS}/train/{RUN}.tsv"
+    wildcard_constraints:
+        architecture=only(label for label in PLAN.architectures if label not in PLAN.stacked),
     conda:
         "../../envs/infoplane.yaml"
     resources:
@@ -30,6 +32,40 @@ rule train:
         state=STATE,
     message:
         "Train {wildcards.architecture} with shortcut {wildcards.shortcut}, seed {wildcards.seed}"
+    shell:
+        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --train {input.train:q}"
+        " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"
+        " --state {params.state:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
+
+
+rule train_stack:
+    """Train all seeds of one architecture and shortcut side by side; every seed has the results of a run of its own."""
+    input:
+        script=f"{SCRIPTS}/train_stack.py",
+        sources=train_stack_sources,
+        train=rules.data.output.train,
+        validation=rules.data.output.validation,
+    output:
+        checkpoints=expand(CHECKPOINTS, seed=PLAN.config.seeds, allow_missing=True),
+        history=expand(HISTORY, seed=PLAN.config.seeds, allow_missing=True),
+    log:
+        f"{LOGS}/train_stack/{{architecture}}/{{shortcut}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_stack/{{architecture}}/{{shortcut}}.tsv"
+    wildcard_constraints:
+        architecture=only(PLAN.stacked),
+    conda:
+        "../../envs/infoplane.yaml"
+    resources:
+        gpu=GPU,
+        device=DEVICE,
+        slots=SLOTS,
+        mem_mb=4000,
+    params:
+        spec=train_stack_spec,
+        state=STATE,
+    message:
+        "Train {wildcards.architecture} with shortcut {wildcards.shortcut}, all seeds at once"
     shell:
         "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --train {input.train:q}"
         " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,8 @@ from infoplane.storage.parquet import read_rows
 
 IDENTITY = "identity"
 DEFAULT_FAMILY = "kernel"
+PAIR = ("zx", "zy")
+"""The measures that are shown where no others are asked for."""
 HISTORY_POINTS_PER_DECADE = 12
 
 
@@ -51,12 +53,39 @@ class Tables:
         """The plug-in behind a label; the label itself where no run tells."""
         return (self.metadata.get(f"{role}s") or {}).get(label) or label
 
-    def family(self, wanted: str) -> str:
-        """The measure family to show: the wanted one; for ``auto`` kernel where it exists, else the first there is."""
+    def family(self, wanted: str, measures: Sequence[str] = ()) -> str:
+        """The measure family to show: the wanted one; for ``auto`` kernel where it is, else the first one configured.
+
+        measures: a family without any of these is not taken where another has some.
+        """
         if wanted != "auto":
             return wanted
-        present = sorted(set(self.measures.filter(pl.col("value").is_finite())["family"].drop_nulls().to_list()))
+        rows = self.measures.filter(pl.col("value").is_finite())
+        apt = rows.filter(pl.col("measure").is_in(list(measures)))
+        found = set((apt if apt.height else rows)["family"].drop_nulls().to_list())
+        configured = (self.metadata.get("order") or {}).get("measures") or []
+        present = [label for label in configured if label in found] or sorted(found)
         return DEFAULT_FAMILY if DEFAULT_FAMILY in present or not present else present[0]
+
+    def family_kind(self, label: str) -> str:
+        """The plug-in behind a measure family's label; the label itself where no run tells."""
+        return (((self.metadata.get("families") or {}).get(label) or {}).get("family") or {}).get("kind") or label
+
+    @property
+    def everything_is_probed(self) -> bool:
+        """Whether all samples were measured, those that were learned from included."""
+        return ((self.metadata.get("config") or {}).get("data") or {}).get("probe") == "all"
+
+    @property
+    def samples(self) -> str:
+        """What was measured, in words."""
+        return "samples, all there are" if self.everything_is_probed else "held-out probes"
+
+    @property
+    def headline(self) -> str:
+        """The measure that tells of compression: Z-X where it was measured, else the first of information on X."""
+        measured = set(self.measures.filter(pl.col("value").is_finite())["measure"].to_list())
+        return next((measure for measure in ("zx", "ixz", "ixz_upper", "ixz_lower") if measure in measured), "zx")
 
     def runs(self, status: str) -> list[str]:
         """Runs of which training, or any measure, has this status, as ``architecture/shortcut seed 0``."""
@@ -80,21 +109,26 @@ class Tables:
 
 @dataclass(frozen=True)
 class Curves:
-    """Z-X and Z-Y of one family and part, averaged over seeds: one row per (architecture, shortcut, site, step).
+    """Some measures of one family and part, averaged over seeds: one row per (architecture, shortcut, site, step).
 
-    rows: architecture, shortcut, site, depth, step, epoch, zx, zx_low, zx_high, zy, zy_low, zy_high, seeds; low and
-    high are the smallest and largest seed. A diverged run counts only where no run of its pair finished.
+    rows: architecture, shortcut, site, depth, step, epoch, seeds, and of every measure, such as zx, its mean and the
+    smallest and largest seed: zx, zx_low, zx_high. A diverged run counts only where no run of its pair finished.
+    units: of every measure, empty where it was not measured.
     """
 
     rows: pl.DataFrame
     family: str
     part: str
+    measures: tuple[str, ...] = PAIR
+    units: dict[str, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> list[int]:
         return sorted(self.rows["step"].unique().to_list())
 
     def label_entropy(self) -> float | None:
+        if "label_entropy" not in self.rows.columns:
+            return None
         found = self.rows["label_entropy"].drop_nulls()
         return float(found[0]) if len(found) else None
 
@@ -120,15 +154,16 @@ def last_block(sites: Sequence[str]) -> str | None:
     return found[-1] if found else None
 
 
-def curves(tables: Tables, family: str = "auto", part: str = "z") -> Curves:
-    """Average a family's finite Z-X and Z-Y values over seeds."""
-    family = tables.family(family)
+def curves(tables: Tables, family: str = "auto", part: str = "z", measures: Sequence[str] = PAIR) -> Curves:
+    """Average a family's finite values over seeds; by default Z-X and Z-Y."""
+    family = tables.family(family, measures)
     rows = tables.measures.filter(
         pl.col("family") == family,
         pl.col("part") == part,
-        pl.col("measure").is_in(["zx", "zy"]),
+        pl.col("measure").is_in(list(measures)),
         pl.col("value").is_finite(),
     )
+    units = dict(rows.select("measure", "unit").unique().sort("measure").iter_rows())
     pair = ["architecture", "shortcut"]
     finished = rows.filter(pl.col("status") == "finished").select(pair).unique()
     rows = pl.concat(
@@ -139,7 +174,7 @@ def curves(tables: Tables, family: str = "auto", part: str = "z") -> Curves:
     )
     keys = [*pair, "site", "depth", "step"]
     merged: pl.DataFrame | None = None
-    for measure in ("zx", "zy"):
+    for measure in measures:
         value = pl.col("value")
         extra = [pl.col("reference").mean().alias("label_entropy")] if measure == "zy" else []
         summary = (
@@ -158,9 +193,9 @@ def curves(tables: Tables, family: str = "auto", part: str = "z") -> Curves:
         merged = summary if merged is None else merged.join(summary, on=keys, how="full", coalesce=True)
     assert merged is not None
     both = merged.with_columns(
-        pl.coalesce("zx_epoch", "zy_epoch").alias("epoch"), pl.coalesce("zx_seeds", "zy_seeds").alias("seeds")
+        pl.coalesce(*(f"{measure}_{known}" for measure in measures)).alias(known) for known in ("epoch", "seeds")
     )
-    return Curves(both.sort(*pair, "depth", "site", "step"), family, part)
+    return Curves(both.sort(*pair, "depth", "site", "step"), family, part, tuple(measures), units)
 
 
 def accuracy(tables: Tables) -> pl.DataFrame:

@@ -40,10 +40,11 @@ def vega_bundle() -> str:
     return vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
 
 
-def spec(name: str, options: dict[str, Any], tables: Tables) -> dict[str, Any]:
-    """The Vega-Lite spec of one chart, titled by its plug-in's docstring; raises `UserError` for unknown options.
+def spec(name: str, options: dict[str, Any], tables: Tables, label: str = "") -> dict[str, Any]:
+    """The Vega-Lite spec of one chart, titled by itself or by its plug-in's docstring.
 
-    ``usermeta`` keeps name, title and notes for the report; the same tables and options give the same spec.
+    label: tells several charts of one kind apart. ``usermeta`` keeps name, title and notes for the report; the same
+    tables and options give the same spec. Raises `UserError` for unknown options.
     """
     plugin = registry.load("chart", name)
     try:
@@ -53,7 +54,9 @@ def spec(name: str, options: dict[str, Any], tables: Tables) -> dict[str, Any]:
     with alt.data_transformers.enable("default", consolidate_datasets=True):
         alt.data_transformers.disable_max_rows()
         found: dict[str, Any] = plugin.draw(tables, chosen).to_dict()
-    title = registry.summary("chart", name).rstrip(".")
+    title = found.pop("title", "") or registry.summary("chart", name).rstrip(".")
+    if label not in ("", name):
+        title = f"{title} ({label.replace('_', ' ')})"
     notes = [text for text in (found.pop("description", ""), theme.note(tables)) if text]
     found["title"] = {
         "text": textwrap.wrap(title, TITLE_CHARACTERS),
@@ -65,7 +68,7 @@ def spec(name: str, options: dict[str, Any], tables: Tables) -> dict[str, Any]:
     }
     found["description"] = f"{title}. {' '.join(notes)}"
     found["config"] = theme.CONFIG
-    found["usermeta"] = {"name": name, "title": title, "notes": notes}
+    found["usermeta"] = {"name": label or name, "title": title, "notes": notes}
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from infoplane.charts import render
+from infoplane.charts import render, theme
 from infoplane.charts.frames import Tables, curves
 from infoplane.charts.summary import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state
 from infoplane.errors import UserError
@@ -34,11 +34,15 @@ def contents(tables: Tables, charts: list[dict[str, Any]]) -> dict[str, Any]:
     """Everything that the template shows."""
     metadata = tables.metadata
     config = metadata.get("config") or {}
+    found = curves(tables, measures=(tables.headline,))
     runs = [run | {"state": run_state(run)} for run in metadata.get("runs") or []]
     return {
         "title": config.get("experiment") or "experiment",
         "question": question(tables),
-        "family": curves(tables).family,
+        "family": found.family,
+        "decoded": tables.headline == "zx",
+        "headline": theme.brief_title(tables.headline, found.units.get(tables.headline, "nmse")),
+        "samples": tables.samples,
         "headlines": headlines(tables),
         "spark": (SPARK_WIDTH, SPARK_HEIGHT),
         "charts": charts,
@@ -58,10 +62,12 @@ def question(tables: Tables) -> str:
     config = tables.metadata.get("config") or {}
     data, steps = (config.get("data") or {}).get("kind"), (config.get("training") or {}).get("steps")
     where = (f" on {data}" if data else "") + (f" for {steps} steps" if steps else "")
+    whose = f"Asked of {_list(tables.architectures)} with the shortcuts {_list(tables.shortcuts)}, trained{where}."
+    if tables.headline != "zx":
+        return f"While it learns, do a network's layers lose information on their input, I(X;Z)? {whose}"
     return (
         "While it learns, does a network first fit its input (Z-X falls) and then compress it (Z-X rises), and does "
-        f"an identity shortcut make it skip the fitting? Asked of {_list(tables.architectures)} with the shortcuts "
-        f"{_list(tables.shortcuts)}, trained{where}."
+        f"an identity shortcut make it skip the fitting? {whose}"
     )
 
 

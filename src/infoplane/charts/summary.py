@@ -23,15 +23,18 @@ class Value:
 
 @dataclass(frozen=True)
 class Headline:
-    """What the last block did in one architecture with one shortcut; ``lowest`` is where its mean Z-X is smallest."""
+    """What the last block did in one architecture with one shortcut, by the tables' ``headline`` measure.
+
+    turn: where its mean is smallest (Z-X) or greatest (information on X), that is, where fitting ends.
+    """
 
     architecture: str
     shortcut: str
     site: str | None
     start: Value
     start_step: int | None
-    lowest: Value
-    lowest_step: int | None
+    turn: Value
+    turn_step: int | None
     end: Value
     end_step: int | None
     accuracy: Value
@@ -43,17 +46,19 @@ class Headline:
 
 def headlines(tables: Tables) -> dict[str, list[Headline]]:
     """Architecture -> one row per shortcut, in the charts' order."""
-    found = curves(tables)
+    measure = tables.headline
+    found = curves(tables, measures=(measure,))
     groups: dict[str, list[Headline]] = {}
     for architecture in tables.architectures:
         site = found.last_block(architecture)
-        here = found.of(architecture).filter(pl.col("site") == (site or "")).drop_nulls(["zx"])
-        top = max([0.0, *here["zx"].to_list()]) or 1.0
+        here = found.of(architecture).filter(pl.col("site") == (site or "")).drop_nulls([measure])
+        top = max([0.0, *here[measure].to_list()]) or 1.0
         rows = groups[architecture] = []
         for shortcut in tables.shortcuts:
             curve = here.filter(pl.col("shortcut") == shortcut).sort("step")
             points = curve.to_dicts()
-            lowest = min(points, key=lambda point: (point["zx"], point["step"]), default=None)
+            sign = 1 if measure == "zx" else -1
+            turn = min(points, key=lambda point: (sign * point[measure], point["step"]), default=None)
             first, last = (points[0], points[-1]) if points else (None, None)
             seeds, status = _states(tables, architecture, shortcut)
             rows.append(
@@ -61,32 +66,32 @@ def headlines(tables: Tables) -> dict[str, list[Headline]]:
                     architecture,
                     shortcut,
                     site,
-                    _value(first),
+                    _value(first, measure),
                     first["step"] if first else None,
-                    _value(lowest),
-                    lowest["step"] if lowest else None,
-                    _value(last),
+                    _value(turn, measure),
+                    turn["step"] if turn else None,
+                    _value(last, measure),
                     last["step"] if last else None,
                     _final_accuracy(tables, architecture, shortcut),
                     seeds,
                     status,
-                    _spark(points, top),
+                    _spark(points, measure, top),
                 )
             )
     return groups
 
 
-def _value(point: dict[str, Any] | None) -> Value:
-    return Value(point["zx"], point["zx_low"], point["zx_high"]) if point else Value(None)
+def _value(point: dict[str, Any] | None, measure: str) -> Value:
+    return Value(point[measure], point[f"{measure}_low"], point[f"{measure}_high"]) if point else Value(None)
 
 
-def _spark(points: list[dict[str, Any]], top: float) -> str:
+def _spark(points: list[dict[str, Any]], measure: str, top: float) -> str:
     if len(points) < 2:
         return ""
     places = [math.log1p(point["step"]) for point in points]
     width, height = SPARK_WIDTH - 6, SPARK_HEIGHT - 6
     return " ".join(
-        f"{3 + width * place / places[-1]:.1f},{3 + height * (1 - (max(0.0, point['zx']) / top) ** 0.5):.1f}"
+        f"{3 + width * place / places[-1]:.1f},{3 + height * (1 - (max(0.0, point[measure]) / top) ** 0.5):.1f}"
         for place, point in zip(places, points, strict=True)
     )
 
@@ -161,7 +166,8 @@ def diagnostics(tables: Tables) -> list[Diagnostics]:
             if edge and value is not None
             for hit in edge.split(",")
         )
-        notes = Counter(note for note in rows["note"].to_list() if note)
+        # what follows a colon differs from value to value
+        notes = Counter(part.split(":")[0] for note in rows["note"].to_list() if note for part in note.split("; "))
         gaps = rows.filter(pl.col("measure") == "zx", pl.col("capacity_gap").is_finite())["capacity_gap"].to_list()
         gap = Value(sorted(gaps)[len(gaps) // 2], min(gaps), max(gaps)) if gaps else Value(None)
         finite = rows.filter(pl.col("value").is_finite()).height

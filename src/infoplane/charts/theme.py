@@ -10,7 +10,7 @@ from typing import Any, Literal
 import altair as alt
 import polars as pl
 
-from infoplane.charts.frames import Tables
+from infoplane.charts.frames import Curves, Tables
 
 FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 INK, MUTED, FAINT, GRID = "#24292f", "#57606a", "#8c959f", "#e4e7eb"
@@ -18,6 +18,26 @@ INK, MUTED, FAINT, GRID = "#24292f", "#57606a", "#8c959f", "#e4e7eb"
 Cell = alt.Chart | alt.LayerChart | alt.FacetChart
 
 ZX, ZY = "Z-X (normalised MSE, 0 = X decodable)", "Z-Y (nats)"
+
+NAMES = {
+    "zx": "Z-X",
+    "zy": "Z-Y",
+    "ixz": "I(X;Z)",
+    "izy": "I(Z;Y)",
+    "ixz_upper": "I(X;Z), upper bound",
+    "ixz_lower": "I(X;Z), lower bound",
+    "izy_upper": "I(Z;Y), upper bound",
+    "izy_lower": "I(Z;Y), lower bound",
+    "ixz_given_y": "I(X;Z|Y)",
+}
+UNITS = {"nmse": "norm. MSE", "bits": "bits", "nats": "nats", "share": "share"}
+
+CAUTIONS = {
+    "clamped": "values beyond the bins' fixed range were put into the outermost bins, which alone lowers I(X;Z) as "
+    "activations grow",
+    "saturated": "nearly every sample is alone in its cell, so that I(X;Z) tells of the number of samples",
+}
+"""First word of a family's note -> what it means for the picture."""
 
 SHORTCUT_COLOURS = {
     "identity": "#0072B2",
@@ -103,6 +123,21 @@ def zx_title(width: int) -> str:
     return ZX if width >= 230 else "Z-X (norm. MSE)" if width < 150 else "Z-X (normalised MSE)"
 
 
+def name(measure: str) -> str:
+    """A measure as the field writes it."""
+    return NAMES.get(measure) or measure.replace("_", " ")
+
+
+def axis_title(measure: str, unit: str) -> str:
+    """A measure with its unit, where it has one."""
+    return f"{name(measure)} ({UNITS[unit]})" if unit in UNITS else name(measure)
+
+
+def brief_title(measure: str, unit: str) -> str:
+    """The same, without the unit of what is normalised."""
+    return name(measure) if unit == "nmse" else axis_title(measure, unit)
+
+
 def rows(**values: float | str) -> pl.DataFrame:
     """One row of data, for a label or a line of its own."""
     return pl.DataFrame([values])
@@ -114,15 +149,21 @@ def cell_width(columns: int) -> int:
 
 
 def grid(
-    cells: Sequence[Cell], columns: int, description: str, colour: Literal["shared", "independent"], rows: int = 14
+    cells: Sequence[Cell],
+    columns: int,
+    description: str,
+    colour: Literal["shared", "independent"],
+    rows: int = 14,
+    title: str = "",
 ) -> alt.ConcatChart:
     """Cells side by side; ``rows``: pixels between rows; colour: one scale and legend for all, or each cell its own.
 
-    Made in one step, because Altair copies everything below at every further call.
+    title: in place of the plug-in's own. All in one step, because Altair copies everything below at every further call.
     """
     resolve = alt.Resolve(scale=alt.ScaleResolveMap(color=colour))
     spacing = alt.RowColnumber(row=rows, column=14)
-    return alt.concat(*cells, columns=columns, spacing=spacing, resolve=resolve, description=description)
+    named = {"title": title} if title else {}
+    return alt.concat(*cells, columns=columns, spacing=spacing, resolve=resolve, description=description, **named)
 
 
 def placeholder(text: str, width: int, height: int, title: str | None = None) -> alt.Chart:
@@ -149,16 +190,40 @@ def note(tables: Tables) -> str:
     return " ".join(lines)
 
 
-def basis(tables: Tables, family: str, part: str = "z", scale: str = "linear") -> str:
-    """One sentence: family, n, seeds, and what is unusual about the axes."""
-    seeds, n = tables.metadata.get("seeds") or [], tables.metadata.get("n") or []
-    words = [f"{family} decoders", f"n = {', '.join(map(str, n)) or '?'} held-out probes"]
+def basis(
+    tables: Tables, family: str, part: str = "z", scale: str = "linear", noun: str = "decoders", of: str = ""
+) -> str:
+    """One sentence: family, n (of what, unless of probes), seeds, and what is unusual about the axes."""
+    seeds = tables.metadata.get("seeds") or []
+    n = sorted(set(tables.measures.filter(pl.col("family") == family)["n"].drop_nulls().to_list()))
+    words = [f"{family} {noun}".strip(), f"n = {', '.join(map(str, n)) or '?'} {of or tables.samples}"]
     words.append(f"mean over {len(seeds)} seeds" if len(seeds) > 1 else "1 seed")
     if part != "z":
         words.append({"s": "shortcut s", "f": "branch f"}[part])
     if scale == "sqrt":
         words.append("square-root scales")
     return (text := ", ".join(words))[0].upper() + text[1:] + "."
+
+
+def cautions(tables: Tables, found: Curves) -> str:
+    """What a family's own notes say against its values, with how many of them bear the note; empty when all is well."""
+    shown = tables.measures.filter(
+        pl.col("family") == found.family,
+        pl.col("part") == found.part,
+        pl.col("measure").is_in(list(found.measures)),
+        pl.col("value").is_finite(),
+    )
+    lines = []
+    for word, meaning in CAUTIONS.items():
+        if word == "saturated" and tables.everything_is_probed:
+            continue  # where all inputs there are lie in cells of their own, I(X;Z) is H(X) and right
+        marked = shown.filter(pl.col("note").fill_null("").str.contains(rf"(^|; ){word}:"))
+        if marked.height:
+            places = [f"{a} {s}" for a, s in marked.select("architecture", "site").unique().sort(pl.all()).iter_rows()]
+            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+            where = f"{marked.height} of {shown.height} values, at {', '.join(places[:3])}{more}"
+            lines.append(f"Beware ({where}): {meaning}.")
+    return " ".join(lines)
 
 
 def entropy_line(entropy: float, y: alt.Y, width: int) -> list[alt.Chart]:

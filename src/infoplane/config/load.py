@@ -6,19 +6,23 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from infoplane import registry
 from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem
-from infoplane.config.schema import Data, Experiment, Training
-from infoplane.errors import UserError
+from infoplane.config.schema import Accuracy, Data, Experiment, Training
+from infoplane.errors import UserError, nearest
 from infoplane.options import Shape
+from infoplane.registry import Role
 from infoplane.specs import (
     ActivationsSpec,
     CheckpointSpec,
     DataSpec,
     MeasuresSpec,
     Plugin,
+    StackSpec,
     TrainingSpec,
     TrainSpec,
+    TruthsSpec,
 )
 
 
@@ -45,10 +49,14 @@ class Plan:
     architectures: dict[str, Plugin]
     training: dict[str, TrainingSpec]
     """By architecture label."""
+    stacked: list[str]
+    """Labels of the architectures of which all seeds are trained in one job."""
     shortcuts: dict[str, Plugin]
     activations: ActivationsSpec
     measures: dict[str, MeasuresSpec]
-    charts: dict[str, dict[str, Any]]
+    truths: dict[str, TruthsSpec]
+    """What each measure family is held against, by its label."""
+    charts: dict[str, Plugin]
 
     @property
     def runs(self) -> list[Run]:
@@ -63,16 +71,22 @@ class Plan:
         """The spec of one run, given its labels."""
         return TrainSpec(self.architectures[architecture], self.shortcuts[shortcut], seed, self.training[architecture])
 
+    def stack_spec(self, architecture: str, shortcut: str) -> StackSpec:
+        """The spec of all seeds of one architecture and shortcut, given their labels."""
+        pair = self.architectures[architecture], self.shortcuts[shortcut]
+        return StackSpec(*pair, self.config.seeds, self.training[architecture])
+
 
 def load(config: Mapping[str, Any]) -> Plan:
     """Check a configuration and plan it; raises `UserError`: which key, what was expected."""
     experiment = _validated(Experiment, dict(config))
     data, shape = _data(experiment.data)
-    architectures, training = {}, {}
+    architectures, training, stacked = {}, {}, []
     for label, entry in experiment.architectures.items():
         where = f"architectures.{label}"
         values = dict(entry or {})
-        training[label] = _training(experiment.training, values.pop("training", None), f"{where}.training")
+        training[label], stack = _training(experiment.training, values.pop("training", None), f"{where}.training")
+        stacked += [label] if stack else []
         architectures[label], options = read_plugin("architecture", label, values, where)
         try:
             options.check(shape)
@@ -82,16 +96,18 @@ def load(config: Mapping[str, Any]) -> Plan:
         label: read_plugin("shortcut", label, entry, f"shortcuts.{label}")[0]
         for label, entry in experiment.shortcuts.items()
     }
+    for label in stacked:
+        _check_stack(label, architectures[label].kind, shortcuts)
     measures = {
         label: MeasuresSpec(read_plugin("measure", label, entry, f"measures.{label}")[0])
         for label, entry in experiment.measures.items()
     }
     charts = {
-        name: spelled_out(name, read_options("chart", name, dict(entry or {}), f"charts.{name}")).options
-        for name, entry in experiment.charts.items()
+        label: read_plugin("chart", label, entry, f"charts.{label}")[0] for label, entry in experiment.charts.items()
     }
     activations = ActivationsSpec(**experiment.activations.model_dump())
-    return Plan(experiment, data, architectures, training, shortcuts, activations, measures, charts)
+    truths = _truths(experiment.accuracy, measures)
+    return Plan(experiment, data, architectures, training, stacked, shortcuts, activations, measures, truths, charts)
 
 
 Model = TypeVar("Model", Experiment, Training)
@@ -110,17 +126,40 @@ def _sizes(shape: Shape) -> str:
 
 def _data(data: Data) -> tuple[DataSpec, Shape]:
     options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
-    wanted = data.probe + data.validation + (data.train or 1)
-    if options.size is not None and wanted > options.size:
+    held_out = {} if data.probe == "all" else {"probe": data.probe}
+    held_out["validation"] = data.validation
+    if options.size is not None and sum(held_out.values()) + (data.train or 1) > options.size:
+        parts = " + ".join(f"{name} ({count})" for name, count in held_out.items())
         raise UserError(
-            f"data: probe ({data.probe}) + validation ({data.validation}) + train ({data.train or 'at least 1'}) "
-            f"is more than the {options.size} samples of '{data.kind}'"
+            f"data: {parts} + train ({data.train or 'at least 1'}) is more than the {options.size} samples of "
+            f"'{data.kind}'"
         )
     source = spelled_out(data.kind, options)
     return DataSpec(source, data.probe, data.validation, data.train, data.split_seed), options.shape
 
 
-def _training(shared: Training, override: dict[str, Any] | None, where: str) -> TrainingSpec:
+def _truths(accuracy: Accuracy, measures: dict[str, MeasuresSpec]) -> dict[str, TruthsSpec]:
+    for label in accuracy.families:
+        if label not in measures:
+            raise UserError(f"accuracy.families: no measure is called '{label}': {nearest(label, measures)}")
+    shared = accuracy.model_dump(exclude={"families"})
+    own = {label: one.model_dump(exclude_none=True) for label, one in accuracy.families.items()}
+    return {label: TruthsSpec(spec.family, **shared | own.get(label, {})) for label, spec in measures.items()}
+
+
+def _check_stack(label: str, architecture: str, shortcuts: dict[str, Plugin]) -> None:
+    plugins: list[tuple[Role, str]] = [("architecture", architecture)]
+    plugins += [("shortcut", shortcut.kind) for shortcut in shortcuts.values()]
+    for role, kind in plugins:
+        if reason := registry.unstackable(role, kind):
+            raise UserError(
+                f"architectures.{label}: training.stack_seeds: networks with the {role} '{kind}' cannot learn side by "
+                f"side ({reason}): leave stack_seeds false."
+            )
+
+
+def _training(shared: Training, override: dict[str, Any] | None, where: str) -> tuple[TrainingSpec, bool]:
+    """What an architecture trains with, and whether its seeds are stacked."""
     merged = shared
     if override is not None:
         values = shared.model_dump()
@@ -130,4 +169,9 @@ def _training(shared: Training, override: dict[str, Any] | None, where: str) -> 
         except UserError as error:
             raise UserError(f"{where}.{error}") from None
     values = merged.model_dump()
-    return TrainingSpec(**values | {"checkpoints": CheckpointSpec(**values["checkpoints"])})
+    stack, checkpoints = values.pop("stack_seeds"), values.pop("checkpoints")
+    if checkpoints["stages"] is None:
+        checkpoint_spec = CheckpointSpec(**checkpoints)
+    else:
+        checkpoint_spec = CheckpointSpec(0, 1, 0, [list(stage) for stage in checkpoints["stages"]])
+    return TrainingSpec(**values, checkpoints=checkpoint_spec), stack

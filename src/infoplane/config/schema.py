@@ -1,13 +1,14 @@
 """The configuration of an experiment: every key, its meaning and its default.
 
-Identity and labels: everything here changes results except ``experiment``, ``results``, ``device``, ``slots`` and the
-labels of architectures and shortcuts, which only name things. Every default is ours unless its description says
-otherwise. The plug-in sections are read against each plug-in's own ``Options`` in `infoplane.config.plugins`.
+Identity and labels: everything here changes results except ``experiment``, ``results``, ``device``, ``slots``,
+``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name things. Every default is ours
+unless its description says otherwise. The plug-in sections are read against each plug-in's own ``Options`` in
+`infoplane.config.plugins`.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 PluginSection = dict[str, dict[str, Any] | None]
 
@@ -21,11 +22,24 @@ class Section(BaseModel):
 
 
 class Checkpoints(Section):
-    """Step 0, then log-spaced steps, then even ones."""
+    """Step 0, then log-spaced steps, then even ones; or in stages of even ones."""
 
     log: int = Field(10, ge=0, description="log-spaced checkpoints between step 1 and log_until")
     log_until: int = Field(160, ge=1, description="step at which log spacing ends")
     linear: int = Field(4, ge=0, description="even checkpoints from log_until to the last step")
+    stages: list[tuple[int, int]] | None = Field(
+        None, description="in place of these, pairs [until, every]: each multiple of every up to step until, in turn"
+    )
+
+    @model_validator(mode="after")
+    def _stages_go_on(self) -> "Checkpoints":
+        ends = [until for until, _ in self.stages or ()]
+        if self.stages is not None and (not ends or ends != sorted(set(ends)) or min(ends[0], *self._every()) < 1):
+            raise ValueError(f"stages must be pairs [until, every] with ascending steps, got {self.stages}")
+        return self
+
+    def _every(self) -> list[int]:
+        return [every for _, every in self.stages or ()]
 
 
 class Training(Section):
@@ -33,15 +47,16 @@ class Training(Section):
 
     steps: int = Field(640, ge=1, description="optimiser steps")
     batch_size: int = Field(64, ge=1, description="images per step; each epoch is a fresh permutation")
-    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="SGD with Nesterov momentum, or AdamW")
+    optimizer: Literal["sgd", "adamw", "adam"] = Field("sgd", description="SGD with Nesterov momentum, AdamW, or Adam")
     learning_rate: float = Field(0.1, gt=0, description="peak learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum; AdamW's beta1")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum; beta1 of AdamW and Adam")
     weight_decay: float = Field(0.0005, ge=0, description="on weight matrices; biases and gains are spared")
     schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels replaced by a random class")
     log_every: int = Field(20, ge=1, description="steps between rows of the history, besides every checkpoint")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast in training")
+    stack_seeds: bool = Field(False, description="train all seeds of a network side by side in one job")
     checkpoints: Checkpoints = Checkpoints()
 
     @model_validator(mode="after")
@@ -57,11 +72,20 @@ class Data(Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str = Field("digits", description="the data set")
-    probe: int = Field(400, ge=2, description="held-out samples on which everything is measured")
+    probe: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+        400, description="held-out samples on which everything is measured; all: every sample, trained on or not"
+    )
     validation: int = Field(197, ge=1, description="held-out samples for the accuracy shown beside it")
     train: int | None = Field(None, ge=1, description="training samples; null: all that are left")
     split_seed: int = Field(0, ge=0, description="seed of the stratified split")
     folder: str = Field("datasets", description="where downloads are kept")
+
+    @field_validator("probe", mode="before")
+    @classmethod
+    def _some_or_all(cls, probe: Any) -> Any:
+        if probe != "all" and (not isinstance(probe, int) or probe < 2):
+            raise ValueError(f"expected a number of samples, at least 2, or 'all', got {probe!r}")
+        return probe
 
     @property
     def options(self) -> dict[str, Any]:
@@ -79,6 +103,23 @@ class Activations(Section):
     seed: int = Field(0, ge=0, description="seed of the random projections")
 
 
+class AccuracyOfOne(Section):
+    """What differs for one measure family; null: as for all."""
+
+    seeds: int | None = Field(None, ge=2, description="repeats per distribution")
+    samples: list[Annotated[int, Field(ge=8)]] | None = Field(None, min_length=1, description="sample sizes")
+    distributions: list[str] | None = Field(None, min_length=1, description="patterns over the distributions' names")
+
+
+class Accuracy(Section):
+    """What ``snakemake accuracy`` draws for every measure family from distributions whose values are known."""
+
+    seeds: int = Field(10, ge=2, description="repeats per distribution and sample size")
+    samples: list[Annotated[int, Field(ge=8)]] = Field([1000], min_length=1, description="sample sizes")
+    distributions: list[str] = Field(["*"], min_length=1, description="patterns over the distributions' names")
+    families: dict[str, AccuracyOfOne] = Field({}, description="label of a measure -> what differs for it")
+
+
 class Experiment(Section):
     """One experiment: data x architectures x shortcuts x seeds, its measures and its charts."""
 
@@ -91,7 +132,10 @@ class Experiment(Section):
     training: Training = Training()
     activations: Activations = Activations()
     measures: PluginSection = Field({"kernel": None}, description="label -> options; kind: the label's plug-in")
-    charts: PluginSection = Field({"information_plane": None}, description="chart -> options")
+    charts: PluginSection = Field(
+        {"information_plane": None}, description="label -> options; kind: the label's plug-in"
+    )
+    accuracy: Accuracy = Accuracy()
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     slots: int = Field(1, ge=1, description="jobs that may share one GPU")
 

@@ -19,8 +19,7 @@ SECTIONS: dict[str, Role] = {
     "measures": "measure",
     "charts": "chart",
 }
-LABELLED = ("architectures", "shortcuts")
-"""Sections whose keys are labels, so that one plug-in may appear several times (``kind`` names it)."""
+"""Their keys are labels, so that one plug-in may appear several times (``kind`` names it)."""
 
 
 def option_docs(role: Role, name: str) -> dict[str, str]:
@@ -50,7 +49,7 @@ def json_schema() -> dict[str, Any]:
                 entry.setdefault("properties", {})["training"] = {"$ref": "#/$defs/TrainingOverride"}
         described = schema["properties"][section]
         described["properties"] = {name: {"anyOf": [entry, {"type": "null"}]} for name, entry in entries.items()}
-        described["additionalProperties"] = section in LABELLED and {
+        described["additionalProperties"] = {
             "type": "object",
             "required": ["kind"],
             "properties": {"kind": {"enum": list(entries)}},

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,9 @@ def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path]) -> None:
     _check(images, options, spec.source.kind)
     counts = _counts(spec, len(images.labels))
     rows = stratified_split(images.labels, options.classes, counts, spec.seed)
+    if spec.probe == "all":
+        whole = {"probe": len(images.labels)}
+        rows |= stratified_split(images.labels, options.classes, whole, spec.seed)
 
     pixels = images.pixels[rows["train"]]
     mean, std = channel_statistics(pixels)
@@ -42,7 +44,7 @@ def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path]) -> None:
         "class_names": None if images.class_names is None else list(images.class_names),
         "mean": mean,
         "std": std,
-        "spec": asdict(spec),
+        "spec": spec.to_dict(),
     }
     try:
         with ExitStack() as finishing:
@@ -115,20 +117,25 @@ def _check(images: Images, options: Any, name: str) -> None:
 
 
 def _counts(spec: DataSpec, samples: int) -> dict[str, int]:
-    """Part -> size, in the order in which they are drawn, so that the probe depends on its own size alone."""
+    """Part -> size, in the order in which they are drawn, so that the probe depends on its own size alone.
+
+    A probe of all samples is no part: the others are drawn as if there were none.
+    """
     least = 1 if spec.train is None else spec.train
-    for name, count in (("probe", spec.probe), ("validation", spec.validation), ("train", least)):
+    held_out = {} if spec.probe == "all" else {"probe": spec.probe}
+    held_out["validation"] = spec.validation
+    for name, count in (held_out | {"train": least}).items():
         if count < 1:
             raise UserError(f"data: {name} must be at least 1 sample, got {count}.")
-    wanted = spec.probe + spec.validation + least
+    wanted = sum(held_out.values()) + least
     if wanted > samples:
         train = "at least 1" if spec.train is None else str(spec.train)
+        named = [f"{name} ({count})" for name, count in held_out.items()]
         raise UserError(
-            f"data set '{spec.source.kind}' has {samples} samples, but probe ({spec.probe}) + validation "
-            f"({spec.validation}) + train ({train}) is {wanted}: ask for {wanted - samples} fewer."
+            f"data set '{spec.source.kind}' has {samples} samples, but {' + '.join([*named, f'train ({train})'])} "
+            f"is {wanted}: ask for {wanted - samples} fewer."
         )
-    train_count = samples - spec.probe - spec.validation if spec.train is None else spec.train
-    return {"probe": spec.probe, "validation": spec.validation, "train": train_count}
+    return held_out | {"train": samples - sum(held_out.values()) if spec.train is None else spec.train}
 
 
 def _write(writer: TensorWriter, pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:

@@ -47,6 +47,11 @@ class Targets:
         drawn = np.random.default_rng(seed).permutation(self.n)[:count]
         return torch.as_tensor(np.sort(drawn), device=self.labels.device)
 
+    def only(self, rows: Tensor) -> "Targets":
+        """The targets of the samples at these positions; a class that none of them has is not counted."""
+        occurring, labels = torch.unique(self.labels[rows], return_inverse=True)
+        return Targets(self.inputs[rows], labels, len(occurring), self.given[rows])
+
     def folds(self, count: int, seed: int) -> Tensor:
         """The fold in which each sample is held out, stratified by label; int64, shape (n,).
 

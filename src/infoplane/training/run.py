@@ -1,40 +1,33 @@
 """One training run: from a spec and two splits to checkpoints and a history.
 
-Deterministic for a seed: weights, batches, label noise and dropout-like noise are functions of (seed, step), so on a
-CPU with one thread two runs, or one run interrupted anywhere, end with the same bits.
+The loop is the same for networks that learn side by side (`stack`): each of them has its own history and checkpoints.
 """
 
 import math
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from infoplane.data.images import Split, read_split
-from infoplane.data.resident import ResidentSplit
 from infoplane.errors import UserError
-from infoplane.models.batchnorm import SAMPLES, recalibrated
-from infoplane.models.build import build
 from infoplane.progress import progress
 from infoplane.provenance import versions
 from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import checkpoint_name, read_tensors, write_tensors
-from infoplane.training import optimizer as optimizers
-from infoplane.training.batches import Batches, with_label_noise
 from infoplane.training.history import write_history
+from infoplane.training.learner import Learner, Solo, part
 from infoplane.training.schedule import checkpoint_steps, learning_rate
 from infoplane.training.state import StateFolder, digest
 
 SAVE_EVERY_SECONDS = 30.0
-EVALUATION_BATCH = 512
-LAYOUT = torch.channels_last
-"""Convolutions learn 1.15 to 1.3 times faster in this layout on one CPU thread (8x8 and 32x32 images)."""
 
 
 def train(
@@ -52,64 +45,76 @@ def train(
     from there. A run whose loss or weights are no longer finite ends as ``diverged``, with the checkpoints and rows
     that it has. Raises `UserError` for splits that cannot be read.
     """
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    train_images, validation_images = read_split(train_split), read_split(validation_split)
-    folder = StateFolder(state_folder / digest(spec, train_split, validation_split))
-    run = Run(spec, train_images, validation_images, folder, device)
+    reproducible()
+    images, validation = read_split(train_split), read_split(validation_split)
+    folder = StateFolder(state_folder / digest(spec, Path(__file__), train_split, validation_split))
+    run = Run([spec], Solo(spec, images, validation, device), images, folder, device)
     run.to_the_end()
-    metadata = run.metadata()
-    saved: dict[str, Tensor] = {}
-    for step in run.saved_steps:
-        tensors, _ = read_tensors(folder.checkpoint_path(step))
-        saved |= {checkpoint_name(step, name): tensor for name, tensor in tensors.items()}
-    write_tensors(checkpoints, saved, metadata)
-    write_history(history, run.rows, metadata)
-    folder.remove()
+    run.write([(checkpoints, history)])
+
+
+def reproducible() -> None:
+    """Have a GPU compute the same bits every time."""
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+
+
+@dataclass
+class Record:
+    """What is kept of one network on its way."""
+
+    saved_steps: list[int] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    diverged_at: int | None = None
+
+    def saved(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"rows": [{key: _word(value) for key, value in row.items()} for row in self.rows]}
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Self:
+        """What `saved` gave."""
+        rows = [{key: _number(word) for key, word in row.items()} for row in values["rows"]]
+        return cls(**values | {"rows": rows})
+
+
+def _word(value: Any) -> Any:
+    """A number for JSON, which knows no nan; a member that has diverged holds some."""
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+def _number(word: Any) -> Any:
+    """What `_word` was given."""
+    return float(word) if isinstance(word, str) else word
 
 
 class Run:
-    """A network on its way through training."""
+    """One network, or several side by side, on the way through training."""
 
     def __init__(
-        self,
-        spec: TrainSpec,
-        train_images: Split,
-        validation: Split,
-        folder: StateFolder,
-        device: torch.device,
+        self, specs: Sequence[TrainSpec], learner: Learner, images: Split, folder: StateFolder, device: torch.device
     ) -> None:
-        self.spec, self.training, self.folder, self.device = spec, spec.training, folder, device
-        meta = train_images.metadata
-        self.shape, self.classes = tuple(meta["shape"]), int(meta["classes"])
-        self.images, self.validation = ResidentSplit(train_images, device), ResidentSplit(validation, device)
-        self.labels = with_label_noise(self.images.labels, self.classes, self.training.label_noise, spec.seed)
-        self.batches = Batches(len(self.images), self.training.batch_size, spec.seed, device)
-        network = build(spec.architecture, spec.shortcut, self.shape, self.classes, spec.seed)
-        self.network = network.to(device, memory_format=LAYOUT)  # type: ignore[call-overload]
-        self.optimizer = optimizers.make(self.network, self.training)
+        """specs: of each member of the learner; they differ in their seed alone."""
+        self.specs, self.learner, self.images, self.folder, self.device = specs, learner, images, folder, device
+        self.training = specs[0].training
         self.checkpoint_steps = set(checkpoint_steps(self.training.checkpoints, self.training.steps))
         self.step = 0
-        self.saved_steps: list[int] = []
-        self.rows: list[dict[str, Any]] = []
-        self.diverged_at: int | None = None
-        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, correct, batches since the last row
-        self.gradient_norm: float | None = None
+        self.records = [Record() for _ in specs]
         self.seconds, self.last_save = 0.0, time.monotonic()
         self.interrupted = False
         self.booked = self._resume()
 
     def to_the_end(self) -> None:
-        """Train until the last step or divergence; SIGTERM saves the state and ends the process."""
+        """Train until the last step or until all have diverged; SIGTERM saves the state and ends the process."""
         previous = signal.signal(signal.SIGTERM, self._interrupt)
         try:
             todo = range(self.step, self.training.steps + 1)
             for step in progress(todo, "training", self.training.steps, self.step):
                 self.step = step
                 started = time.perf_counter()
-                if not self.booked and (step in self.checkpoint_steps or step % self.training.log_every == 0):
+                if not self.booked and self._due(step):
                     self._book()
                 self.booked = False
-                if self.diverged_at is not None or step == self.training.steps:
+                if not self._going() or step == self.training.steps:
                     break
                 if self.interrupted or time.monotonic() - self.last_save > SAVE_EVERY_SECONDS:
                     self._save_state()
@@ -121,92 +126,84 @@ class Run:
         finally:
             signal.signal(signal.SIGTERM, previous)
 
-    def metadata(self) -> dict[str, Any]:
-        """What is kept beside checkpoints and history."""
-        return {
-            "spec": self.spec.to_dict(),
-            "shape": list(self.shape),
-            "classes": self.classes,
-            "parameters": sum(p.numel() for p in self.network.parameters()),
-            "steps": self.saved_steps,
-            "batches_per_epoch": self.batches.per_epoch,
-            "status": "finished" if self.diverged_at is None else "diverged",
-            "diverged_at": self.diverged_at,
+    def write(self, outputs: Sequence[tuple[Path, Path]]) -> None:
+        """Write each member's checkpoints and history, and forget the state."""
+        saved: list[dict[str, Tensor]] = [{} for _ in self.specs]
+        for step in sorted({step for record in self.records for step in record.saved_steps}):
+            tensors, _ = read_tensors(self.folder.checkpoint_path(step))
+            for member, kept in enumerate(saved):
+                kept |= {checkpoint_name(step, name): value for name, value in part(tensors, f"{member}/").items()}
+        for member, (checkpoints, history) in enumerate(outputs):
+            metadata = self.metadata(member)
+            write_tensors(checkpoints, saved[member], metadata)
+            write_history(history, self.records[member].rows, metadata)
+        self.folder.remove()
+
+    def metadata(self, member: int) -> dict[str, Any]:
+        """What is kept beside a member's checkpoints and history."""
+        record = self.records[member]
+        beside = {"stacked_seeds": [spec.seed for spec in self.specs]} if len(self.specs) > 1 else {}
+        return beside | {
+            "spec": self.specs[member].to_dict(),
+            "shape": list(self.images.shape),
+            "classes": self.images.classes,
+            "parameters": self.learner.parameters,
+            "steps": record.saved_steps,
+            "batches_per_epoch": self.learner.batches_per_epoch,
+            "status": "finished" if record.diverged_at is None else "diverged",
+            "diverged_at": record.diverged_at,
             "device": self.device.type,
             "versions": versions(),
         }
 
+    def _due(self, step: int) -> bool:
+        return step in self.checkpoint_steps or step % self.training.log_every == 0
+
+    def _going(self) -> list[int]:
+        """The members that have not diverged."""
+        return [member for member, record in enumerate(self.records) if record.diverged_at is None]
+
     def _update(self, step: int) -> None:
         """One optimiser step."""
-        torch.manual_seed(self.spec.seed * 1_000_003 + step)  # what a network draws at random (stochastic depth)
-        rows = self.batches.rows(step)
-        labels = self.labels[rows]
-        half = self.training.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.network(self.images.normalised(rows).contiguous(memory_format=LAYOUT))
-        loss = F.cross_entropy(logits.float(), labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.training, step)
-        if step + 1 in self.checkpoint_steps or (step + 1) % self.training.log_every == 0:
-            gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-            self.gradient_norm = float(nn.utils.get_total_norm(gradients))
-        self.optimizer.step()
-        with torch.no_grad():
-            self.sums[0] += loss
-            self.sums[1] += (logits.argmax(1) == labels).double().mean()
-            self.sums[2] += 1
+        self.learner.update(step, learning_rate(self.training, step), self._due(step + 1))
 
     def _book(self) -> None:
-        """Add a row to the history, and a checkpoint where one is due; notice divergence."""
-        loss, correct, count = self.sums.tolist()
-        finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters())
-        validation_loss, validation_accuracy = self._evaluate() if finite else (math.nan, math.nan)
-        if not all(map(math.isfinite, (loss, validation_loss, self.gradient_norm or 0.0))):
-            self.diverged_at = self.step
-        self.rows.append(
-            {
-                "step": self.step,
-                "epoch": self.step / self.batches.per_epoch,
-                "train_loss": loss / count if count else None,
-                "train_accuracy": correct / count if count else None,
-                "validation_loss": validation_loss,
-                "validation_accuracy": validation_accuracy,
-                "learning_rate": learning_rate(self.training, min(self.step, self.training.steps - 1)),
-                "gradient_norm": self.gradient_norm,
-                "seconds": self.seconds,
-            }
-        )
-        self.sums.zero_()
-        if self.step in self.checkpoint_steps and self.diverged_at is None:
-            write_tensors(self.folder.checkpoint_path(self.step), dict(self.network.state_dict()), {})
-            self.saved_steps.append(self.step)
+        """Add a row to each history, and a checkpoint where one is due; notice divergence."""
+        sums, scores = self.learner.sums.tolist(), self.learner.evaluate()
+        for member in self._going():
+            (loss, correct, count), (validation_loss, validation_accuracy) = sums[member], scores[member]
+            gradient_norm, record = self.learner.gradient_norms[member], self.records[member]
+            if not all(map(math.isfinite, (loss, validation_loss, gradient_norm or 0.0))):
+                record.diverged_at = self.step
+            record.rows.append(
+                {
+                    "step": self.step,
+                    "epoch": self.step / self.learner.batches_per_epoch,
+                    "train_loss": loss / count if count else None,
+                    "train_accuracy": correct / count if count else None,
+                    "validation_loss": validation_loss,
+                    "validation_accuracy": validation_accuracy,
+                    "learning_rate": learning_rate(self.training, min(self.step, self.training.steps - 1)),
+                    "gradient_norm": gradient_norm,
+                    "seconds": self.seconds,
+                }
+            )
+        self.learner.sums.zero_()
+        if self.step in self.checkpoint_steps and (going := self._going()):
+            weights = self.learner.weights()
+            kept = {f"{member}/{name}": value for member in going for name, value in weights[member].items()}
+            write_tensors(self.folder.checkpoint_path(self.step), kept, {})
+            for member in going:
+                self.records[member].saved_steps.append(self.step)
             self._save_state()
 
-    @torch.no_grad()
-    def _evaluate(self) -> tuple[float, float]:
-        """Validation loss (nats) and accuracy, with recalibrated BatchNorm statistics."""
-        network = recalibrated(self.network, self.images.normalised(slice(SAMPLES)))
-        loss, correct = 0.0, 0.0
-        for start in range(0, len(self.validation), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            logits, labels = network(self.validation.normalised(rows)), self.validation.labels[rows]
-            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-            correct += float((logits.argmax(1) == labels).sum())
-        return loss / len(self.validation), correct / len(self.validation)
-
     def _save_state(self) -> None:
-        tensors = {f"network/{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"optimizer/{name}": v for name, v in optimizers.state_tensors(self.optimizer).items()}
-        tensors["sums"] = self.sums
         self.folder.save(
-            tensors,
+            self.learner.state() | {"sums": self.learner.sums},
             {
                 "step": self.step,
-                "saved_steps": self.saved_steps,
-                "rows": self.rows,
-                "gradient_norm": self.gradient_norm,
+                "records": [record.saved() for record in self.records],
+                "gradient_norms": [_word(norm) for norm in self.learner.gradient_norms],
                 "seconds": self.seconds,
             },
         )
@@ -218,20 +215,16 @@ class Run:
         if found is None:
             return False
         tensors, values = found
+        records = [Record.restored(record) for record in values["records"]]
         try:
-            for step in values["saved_steps"]:
+            for step in {step for record in records for step in record.saved_steps}:
                 read_tensors(self.folder.checkpoint_path(step))
         except UserError:
             return False
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.network.load_state_dict(part("network/"))
-        optimizers.load_state(self.optimizer, part("optimizer/"))
-        self.sums = tensors["sums"].to(self.device)
-        self.step, self.saved_steps, self.rows = values["step"], values["saved_steps"], values["rows"]
-        self.gradient_norm, self.seconds = values["gradient_norm"], values["seconds"]
+        self.learner.load_state(tensors)
+        self.learner.sums.copy_(tensors["sums"])
+        self.learner.gradient_norms = [_number(word) for word in values["gradient_norms"]]
+        self.step, self.records, self.seconds = values["step"], records, values["seconds"]
         print(f"resumed at step {self.step}", file=sys.stderr)
         return True
 

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.sources import closure
-from infoplane.specs import TrainSpec
+from infoplane.specs import StackSpec, TrainSpec
 from infoplane.storage.checkpoints import read_tensors, write_tensors
 
 
-def digest(spec: TrainSpec, *data: Path) -> str:
-    """Sixteen hex digits of the spec, the data and the source code behind the run."""
+def digest(spec: TrainSpec | StackSpec, code: Path, *data: Path) -> str:
+    """Sixteen hex digits of the spec, the data, and all source code behind the run, of which ``code`` is the entry."""
     sha = hashlib.sha256(spec.to_json().encode())
     plugins = ("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)
-    for path in [*map(str, data), *closure(Path(__file__).with_name("run.py"), *plugins)]:
+    for path in [*map(str, data), *closure(code, *plugins)]:
         sha.update(hashlib.sha256(Path(path).read_bytes()).digest())
     return sha.hexdigest()[:16]
 

@@ -1,7 +1,7 @@
 """Dynamics: Z-X and Z-Y of each layer against the training step, beside accuracy.
 
 Lines are means over seeds, bands reach from the smallest seed to the largest. Step 0 stands left of the logarithmic
-axis.
+axis. Other measures may be shown in their place, such as I(X;Z) and I(Z;Y).
 """
 
 from collections.abc import Callable
@@ -12,19 +12,22 @@ import altair as alt
 import polars as pl
 
 from infoplane.charts import scales, theme
-from infoplane.charts.frames import Curves, Tables, accuracy, curves, spread
+from infoplane.charts.frames import PAIR, Curves, Tables, accuracy, curves, spread
 
 
 @dataclass(frozen=True)
 class Options:
+    measures: Annotated[tuple[str, ...], "what is drawn above accuracy, a row for each"] = ("zx", "zy")
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
     most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9
-    scale: Annotated[Literal["sqrt", "linear"], "of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
+    scale: Annotated[Literal["sqrt", "linear"], "of the measures; sqrt spreads the small values"] = "sqrt"
 
     def __post_init__(self) -> None:
         if self.most < 1:
             raise ValueError(f"most must be at least 1, got {self.most}")
+        if not self.measures or len(set(self.measures)) < len(self.measures):
+            raise ValueError(f"measures must name one or more, each once, got {list(self.measures)}")
 
 
 COLOURS = {"validation": "#0072B2", "train": "#E69F00"}
@@ -39,6 +42,8 @@ class Panel:
     height: int
     span: scales.Span
     percent: bool = False
+    first: bool = False
+    """The uppermost of its block, which bears the titles and the legend of sites."""
 
     def y(self, field: str, first: bool) -> alt.Y:
         """The axis, labelled in the first column only."""
@@ -55,8 +60,8 @@ class Panel:
 
 
 def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
-    """One block per architecture: a column per shortcut, and rows for Z-X, Z-Y and accuracy."""
-    found = curves(tables, options.family, options.part)
+    """One block per architecture: a column per shortcut, and rows for every measure and accuracy."""
+    found = curves(tables, options.family, options.part, options.measures)
     learned = accuracy(tables)
     if found.rows.is_empty() and learned.is_empty():
         return theme.empty(tables, found.family)
@@ -66,8 +71,12 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
         for architecture in tables.architectures
         for cell in _block(tables, architecture, found, learned, steps, options)
     ]
-    description = theme.basis(tables, found.family, found.part, options.scale)
-    return theme.grid(cells, len(tables.shortcuts), description, colour="independent", rows=8)
+    noun = "decoders" if set(found.measures) <= set(PAIR) else "estimates"
+    basis = theme.basis(tables, found.family, found.part, options.scale, noun)
+    named = ", ".join(map(theme.name, found.measures))
+    title = "" if found.measures == PAIR else f"Dynamics: {named} of each layer against the training step"
+    description = f"{basis} {theme.cautions(tables, found)}".strip()
+    return theme.grid(cells, len(tables.shortcuts), description, colour="independent", rows=8, title=title)
 
 
 def _block(
@@ -78,10 +87,14 @@ def _block(
     rows = steps.placed(found.of(architecture).filter(pl.col("site").is_in(sites)))
     scores = steps.placed(learned.filter(pl.col("architecture") == architecture))
     entropy = found.label_entropy()
-    zx = Panel("zx", "Z-X (norm. MSE)", 118, scales.Span(options.scale, rows["zx_low"], rows["zx_high"]))
     reference = pl.Series([entropy], dtype=pl.Float64)
-    zy_span = scales.Span(options.scale, rows["zy_low"], rows["zy_high"], reference, margin=0.12)
-    zy = Panel("zy", "Z-Y (nats)", 118, zy_span)
+    panels: list[Panel] = []
+    for measure in found.measures:
+        seen = [rows[f"{measure}_low"], rows[f"{measure}_high"]]
+        span = scales.Span(options.scale, *seen)
+        if measure == "zy":
+            span = scales.Span(options.scale, *seen, reference, margin=0.12)
+        panels.append(Panel(measure, _title(found, measure), 118, span, first=not panels))
     whole = scales.Span("linear", pl.Series([0.0, 1.0]), margin=0.0)
     correct = Panel("accuracy", "accuracy", 72, whole, percent=True)
 
@@ -93,11 +106,13 @@ def _block(
         scale = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
         return alt.Color("split:N", title="accuracy on", scale=scale, legend=legend)
 
-    return [
-        *_row(tables, architecture, rows, zx, by_site, steps),
-        *_row(tables, architecture, rows, zy, by_site, steps, entropy),
-        *_row(tables, architecture, scores, correct, by_split, steps),
-    ]
+    cells = [cell for panel in panels for cell in _row(tables, architecture, rows, panel, by_site, steps, entropy)]
+    return [*cells, *_row(tables, architecture, scores, correct, by_split, steps)]
+
+
+def _title(found: Curves, measure: str) -> str:
+    default = {"zx": "nmse", "zy": "nats"}.get(measure, "")
+    return theme.axis_title(measure, found.units.get(measure, default))
 
 
 def _row(
@@ -109,20 +124,20 @@ def _row(
     steps: scales.Steps,
     entropy: float | None = None,
 ) -> list[theme.Cell]:
-    """One quantity, a cell per shortcut. Titles stand above Z-X, step labels below accuracy, legends at the right."""
+    """One quantity, a cell per shortcut. Titles stand above the first, steps below accuracy, legends at the right."""
     width = theme.cell_width(len(tables.shortcuts))
     field, low, high = panel.field, f"{panel.field}_low", f"{panel.field}_high"
     group = "split" if panel.percent else "site"
     legend = alt.Legend(symbolType="stroke", rowPadding=0, labelFontSize=10)
     cells: list[theme.Cell] = []
     for column, shortcut in enumerate(tables.shortcuts):
-        title = f"{architecture} · {shortcut}" if field == "zx" else None
+        title = f"{architecture} · {shortcut}" if panel.first else None
         named = {"title": title} if title else {}
         mine = rows.filter(pl.col("shortcut") == shortcut).drop_nulls([field])
         if mine.is_empty():
             cells.append(theme.placeholder(tables.gap(architecture, shortcut), width, panel.height, title))
             continue
-        explained = field != "zy" and column == len(tables.shortcuts) - 1
+        explained = (panel.first or panel.percent) and column == len(tables.shortcuts) - 1
         x, y = steps.x(shown=panel.percent), panel.y(field, first=not column)
         c = colour(legend if explained else None)
         chart = alt.Chart(mine.select(group, "step", "at", field, low, high, "seeds"))
@@ -141,7 +156,7 @@ def _row(
         if mine["seeds"].max() != 1:
             band = chart.mark_area(opacity=0.16)
             layers.insert(0, band.encode(x, panel.y(low, first=not column), alt.Y2(f"{high}:Q"), c))
-        if entropy is not None:
+        if field == "zy" and entropy is not None:
             layers = [*theme.entropy_line(entropy, y, width), *layers]
         cells.append(alt.layer(*layers, width=width, height=panel.height, **named))
     return cells

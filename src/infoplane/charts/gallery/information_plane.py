@@ -1,30 +1,36 @@
 """Information plane: what each layer has lost of the input (Z-X) and still lacks of the label (Z-Y)
 
 One path per site, from the ring at step 0 to the end that bears its name; colour is the training step. Training moves
-down as the label is learned, left as the input is fitted, right as it is compressed away.
+down as the label is learned, left as the input is fitted, right as it is compressed away. With ``x: ixz`` and
+``y: izy`` it is the plane of Shwartz-Ziv and Tishby 2017 (arXiv:1703.00810): up as the label is learned, left as the
+input is compressed away. Networks that all have one and the same shortcut stand side by side.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, Self
 
 import altair as alt
 import polars as pl
 
 from infoplane.charts import scales, theme
-from infoplane.charts.frames import Curves, Tables, curves, last_block, spread
+from infoplane.charts.frames import PAIR, Curves, Tables, curves, last_block, spread
 
 
 @dataclass(frozen=True)
 class Options:
+    x: Annotated[str, "the measure across: zx, ixz, ixz_upper and so on"] = "zx"
+    y: Annotated[str, "the measure upwards: zy, izy, izy_lower and so on"] = "zy"
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
     most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9
-    scale: Annotated[Literal["sqrt", "linear"], "of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
+    scale: Annotated[Literal["sqrt", "linear"], "of both axes; sqrt spreads the small values"] = "sqrt"
     shared_axes: Annotated[bool, "one range for all shortcuts of an architecture, so that positions compare"] = True
 
     def __post_init__(self) -> None:
         if self.most < 1:
             raise ValueError(f"most must be at least 1, got {self.most}")
+        if self.x == self.y:
+            raise ValueError(f"x and y must be two measures, got {self.x} twice")
 
 
 CROWDED = 5
@@ -33,17 +39,19 @@ CROWDED = 5
 
 def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
     """One cell per architecture and shortcut; cells of one architecture share their axes."""
-    found = curves(tables, options.family, options.part)
-    found = Curves(found.rows.drop_nulls(["zx", "zy"]), found.family, found.part)
+    found = curves(tables, options.family, options.part, (options.x, options.y))
+    found = replace(found, rows=found.rows.drop_nulls([options.x, options.y]))
     if found.rows.is_empty():
         return theme.empty(tables, found.family)
-    width = theme.cell_width(len(tables.shortcuts))
+    beside = len(tables.shortcuts) == 1 and len(tables.architectures) > 1
+    columns = len(tables.architectures) if beside else len(tables.shortcuts)
+    width = theme.cell_width(columns)
     height = round(max(150, min(230, width * 0.95)))
     steps = scales.Steps(found.steps)
-    reference = pl.Series([found.label_entropy()], dtype=pl.Float64)
+    absolute = beside and found.units[options.x] in ("bits", "nats")  # these compare across networks too
     cells: list[theme.Cell] = []
     for row, architecture in enumerate(tables.architectures):
-        last = row == len(tables.architectures) - 1
+        last = beside or row == len(tables.architectures) - 1
         kept = spread(found.sites(architecture), options.most, [found.last_block(architecture)])
         rows = found.of(architecture).filter(pl.col("site").is_in(kept))
         for column, shortcut in enumerate(tables.shortcuts):
@@ -52,44 +60,74 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
             if mine.is_empty():
                 cells.append(theme.placeholder(tables.gap(architecture, shortcut), width, height, title))
                 continue
-            seen = rows if options.shared_axes else mine
-            across = scales.Span(options.scale, seen["zx"], zero=False, margin=0.07)
-            up = scales.Span(options.scale, rows["zy"], reference, zero=False, margin=0.1)
-            frame = Frame(across, up, width, height)
-            titles = theme.zx_title(width) if last else None, None if column else theme.ZY
+            compared = found.rows if absolute else rows
+            frame = Frame.of(found, compared if options.shared_axes else mine, compared, options.scale, width, height)
+            titles = frame.title(found, 0) if last else None, None if column else frame.title(found, 1)
             cell = _cell(steps.placed(mine), steps, frame, titles, found)
             cells.append(cell.properties(width=width, height=height, title=title))
-    basis = theme.basis(tables, found.family, found.part, options.scale)
-    description = f"Ring: first checkpoint; name: last. {basis}"
-    return theme.grid(cells, len(tables.shortcuts), description, colour="shared")
+    return theme.grid(cells, columns, _description(tables, found, options), colour="shared", title=_title(found))
+
+
+def _title(found: Curves) -> str:
+    """Empty where the plug-in's own says it."""
+    x, y = map(theme.name, found.measures)
+    return "" if found.measures == PAIR else f"Information plane: {x} and {y} of each layer"
+
+
+def _description(tables: Tables, found: Curves, options: Options) -> str:
+    noun = "decoders" if found.measures == PAIR else "estimates"
+    basis = theme.basis(tables, found.family, found.part, options.scale, noun)
+    return f"Ring: first checkpoint; name: last. {basis} {theme.cautions(tables, found)}".strip()
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The ranges of Z-X and Z-Y in a cell, and its size in pixels."""
+    """The ranges of the two measures in a cell, and its size in pixels."""
 
     across: scales.Span
     up: scales.Span
     width: int
     height: int
 
-    def pixels(self, zx: float, zy: float) -> tuple[float, float]:
+    @classmethod
+    def of(
+        cls, found: Curves, across: pl.DataFrame, up: pl.DataFrame, scale: scales.Kind, width: int, height: int
+    ) -> Self:
+        """A frame that holds these rows."""
+        x, y = found.measures
+        reference = pl.Series([found.label_entropy()], dtype=pl.Float64)
+        return cls(
+            scales.Span(scale, across[x], zero=False, margin=0.07),
+            scales.Span(scale, up[y], reference, zero=False, margin=0.1),
+            width,
+            height,
+        )
+
+    def title(self, found: Curves, axis: int) -> str:
+        """Of the axis across (0) or upwards (1), as long as its side allows."""
+        measure = found.measures[axis]
+        if measure == "zx":
+            return theme.zx_title(self.width if axis == 0 else self.height)
+        return theme.axis_title(measure, found.units[measure])
+
+    def pixels(self, x: float, y: float) -> tuple[float, float]:
         """Right of the left edge, and below the upper one."""
-        return self.across.share(zx) * self.width, (1 - self.up.share(zy)) * self.height
+        return self.across.share(x) * self.width, (1 - self.up.share(y)) * self.height
 
 
 def _cell(
     rows: pl.DataFrame, steps: scales.Steps, frame: Frame, titles: tuple[str | None, str | None], found: Curves
 ) -> theme.Cell:
-    """The paths of one architecture with one shortcut; only a cell with a title for Z-Y has its labels."""
+    """The paths of one architecture with one shortcut; only a cell with a title upwards has labels there."""
     first = titles[1] is not None
+    across, up = found.measures
     x = alt.X(
-        "zx:Q",
+        f"{across}:Q",
         scale=frame.across.scale,
         axis=alt.Axis(title=titles[0], values=frame.across.ticks(frame.width, 30), format=scales.FORMAT),
     )
     y = alt.Y(
-        "zy:Q",
+        f"{up}:Q",
         scale=frame.up.scale,
         axis=alt.Axis(
             title=titles[1],
@@ -101,31 +139,32 @@ def _cell(
     )
     rows = rows.sort("depth", "site", "step")
     path = rows.with_columns(
-        pl.col("zx").shift(-1).over("site", order_by="step").alias("next_zx"),
-        pl.col("zy").shift(-1).over("site", order_by="step").alias("next_zy"),
+        pl.col(measure).shift(-1).over("site", order_by="step").alias(f"next_{measure}") for measure in (across, up)
     )
     tooltip = [
         alt.Tooltip("site:N"),
         alt.Tooltip("step:Q"),
-        alt.Tooltip("zx:Q", title="Z-X"),
-        alt.Tooltip("zy:Q", title="Z-Y (nats)"),
+        alt.Tooltip(f"{across}:Q", title=theme.brief_title(across, found.units[across])),
+        alt.Tooltip(f"{up}:Q", title=theme.brief_title(up, found.units[up])),
         alt.Tooltip("seeds:Q"),
     ]
-    base = alt.Chart(path.select("site", "step", "at", "zx", "zy", "seeds", "next_zx", "next_zy"))
+    columns = ["site", "step", "at", across, up, "seeds"]
+    base = alt.Chart(path.select(*columns, f"next_{across}", f"next_{up}"))
     lines = (
-        base.transform_filter("isValid(datum.next_zx)")
+        base.transform_filter(f"isValid(datum.next_{across})")
         .mark_rule(strokeWidth=1.6, strokeCap="round", opacity=0.85)
-        .encode(x, y, alt.X2("next_zx:Q"), alt.Y2("next_zy:Q"), steps.colour())
+        .encode(x, y, alt.X2(f"next_{across}:Q"), alt.Y2(f"next_{up}:Q"), steps.colour())
     )
     points = base.mark_circle(size=20 if frame.width > 170 else 10, opacity=1).encode(
         x, y, steps.colour(), tooltip=tooltip
     )
     ends = rows.group_by("site", maintain_order=True)
-    starts = alt.Chart(ends.first().select("site", "step", "at", "zx", "zy", "seeds"))
+    starts = alt.Chart(ends.first().select(columns))
     rings = starts.mark_point(size=46 if frame.width > 170 else 30, filled=False, strokeWidth=1.6, opacity=1).encode(
         x, y, steps.colour(), tooltip=tooltip
     )
-    names = alt.Chart(_names(ends.last(), rows, frame, last_block(found.sites(rows["architecture"][0]))))
+    chief = last_block(found.sites(rows["architecture"][0]))
+    names = alt.Chart(_names(ends.last(), rows, frame, chief, found.measures))
     labels = [
         names.mark_text(align="left", baseline="middle", fontSize=10.5, **look).encode(
             alt.X("px:Q", scale=None, axis=None), alt.Y("py:Q", scale=None, axis=None), text="site:N"
@@ -133,18 +172,21 @@ def _cell(
         for look in theme.HALOED
     ]
     layers = [lines, points, rings, *labels]
-    if (entropy := found.label_entropy()) is not None:
+    if up == "zy" and (entropy := found.label_entropy()) is not None:
         layers = [*theme.entropy_line(entropy, y, frame.width), *layers]
     return alt.layer(*layers)
 
 
-def _names(ends: pl.DataFrame, rows: pl.DataFrame, frame: Frame, chief: str | None) -> pl.DataFrame:
+def _names(
+    ends: pl.DataFrame, rows: pl.DataFrame, frame: Frame, chief: str | None, measures: tuple[str, ...]
+) -> pl.DataFrame:
     """Where names of ends stand, in pixels: ``chief`` first, then from the output; none where they would collide."""
-    crowd = [frame.pixels(zx, zy) for zx, zy in rows.select("zx", "zy").iter_rows()]
+    across, up = measures
+    crowd = [frame.pixels(x, y) for x, y in rows.select(across, up).iter_rows()]
     taken: list[tuple[float, float, float]] = []
     chosen = []
     for row in sorted(ends.to_dicts(), key=lambda end: (end["site"] != chief, -end["depth"], end["site"])):
-        x, y = frame.pixels(row["zx"], row["zy"])
+        x, y = frame.pixels(row[across], row[up])
         length = 5.7 * len(row["site"]) + 3
         places = []
         for left in (x + 6, x - 6 - length):

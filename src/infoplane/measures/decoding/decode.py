@@ -1,17 +1,22 @@
 """From activations and a kernel to Z-X and Z-Y: all that the linear and the kernel family share."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from infoplane.measures.decoding.gram import Basis, Gram, standardised_gram
+from infoplane.measures.decoding.gram import Basis
+from infoplane.measures.decoding.learning_curve import Limit, halves, zx_limit, zy_limit
 from infoplane.measures.decoding.logistic import cross_validate, problem
 from infoplane.measures.decoding.ridge import Choice, constant_losses
+from infoplane.measures.decoding.views import AllFeatures, Kernel, SomeLandmarks, WholeGram
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets
+from infoplane.specs import canonical
 
 SOLVER_DTYPE = torch.float32
 """Of the logistic regression; all else is float64."""
@@ -19,14 +24,24 @@ SOLVER_DTYPE = torch.float32
 TOLERANCE = 5e-6
 """Of the logistic regression, nats per training sample."""
 
+AT_ONCE = 256
+"""Samples looked through for NaN and infinity at a time."""
+
+
+View = TypeVar("View", bound=WholeGram | AllFeatures | SomeLandmarks)
+
 
 @dataclass(frozen=True)
-class Kernel:
-    """A kernel by its eigenbasis. bandwidth: None where there is none to choose; edge: where it is in its grid."""
+class Search:
+    """Among which decoders: ridges from strong to weak, folds of Z-Y, the seed of folds and samples.
 
-    basis: Basis
-    bandwidth: float | None = None
-    edge: str = ""
+    extrapolate: whether halves of the samples are decoded too, for the value at unlimited n.
+    """
+
+    ridges: Sequence[float]
+    folds: int
+    seed: int
+    extrapolate: bool
 
 
 @dataclass(frozen=True)
@@ -39,37 +54,45 @@ class Kernels:
 
 
 def decode(
-    z: Tensor,
-    targets: Targets,
-    choose: Callable[[Gram], Kernels],
-    ridges: Sequence[float],
-    folds: int,
-    seed: int,
+    z: Tensor, targets: Targets, see: Callable[[Tensor], View], choose: Callable[[View], Kernels], search: Search
 ) -> list[Estimate]:
     """Z-X and Z-Y of activations of shape (n, ...), any float dtype.
 
     Activations with NaN or infinity (float16 overflow too) have no value; activations that do not vary have the
-    reference as their value. ``choose`` gives the kernels, all that sets the families apart. Raises `UserError` when
-    there are fewer samples than folds.
+    reference as their value. ``see`` prepares Z for decoders and ``choose`` gives the kernels, all that sets the
+    families apart. Raises `UserError` when there are fewer samples than folds.
     """
-    held_out = targets.folds(folds, seed)
+    targets.folds(search.folds, search.seed)
     flat = z.flatten(1)
     n, d = flat.shape
     zx = Estimate(measure="zx", unit="nmse", value=None, reference=1.0, n=n, d=d)
     zy = Estimate(measure="zy", unit="nats", value=None, reference=targets.entropy, n=n, d=d)
-    if not bool(torch.isfinite(flat).all()):
+    if not all(bool(torch.isfinite(some).all()) for some in flat.split(AT_ONCE)):
         return [replace(estimate, note="non-finite") for estimate in (zx, zy)]
-    gram = standardised_gram(flat)
-    zx, zy = (replace(estimate, constant_features=gram.constant) for estimate in (zx, zy))
-    if gram.features == 0:
+    view = see(flat)
+    zx, zy = (replace(estimate, constant_features=view.constant) for estimate in (zx, zy))
+    if view.features == 0:
         return [replace(estimate, value=estimate.reference, note="constant") for estimate in (zx, zy)]
-    kernels = choose(gram)
-    zx = replace(zx, bandwidth=kernels.x.bandwidth)
-    zy = replace(zy, bandwidth=kernels.y.bandwidth)
-    return [_zx(zx, kernels, targets), _zy(zy, kernels.y, targets, held_out, ridges, folds)]
+    kernels = choose(view)
+    parts = halves(targets, search.folds, search.seed) if search.extrapolate else []
+    bases = list(kernels.x.parts(parts))
+    zx = _zx(_described(zx, kernels.x, view), kernels, targets, parts, bases, search)
+    if kernels.y is not kernels.x:
+        bases = list(kernels.y.parts(parts))
+    return [zx, _zy(_described(zy, kernels.y, view), kernels.y, targets, parts, bases, search)]
 
 
-def _zx(zx: Estimate, kernels: Kernels, targets: Targets) -> Estimate:
+def _described(estimate: Estimate, kernel: Kernel, view: View) -> Estimate:
+    """With the kernel's bandwidth, and how Z was seen."""
+    seen: dict[str, object] = {"mode": view.mode}
+    if isinstance(view, SomeLandmarks):
+        seen |= {"landmarks": len(view.landmarks.chosen), "unseen": kernel.unseen}
+    return replace(estimate, bandwidth=kernel.bandwidth, detail=canonical(seen))
+
+
+def _zx(
+    zx: Estimate, kernels: Kernels, targets: Targets, parts: list[Tensor], bases: list[Basis], search: Search
+) -> Estimate:
     """Leave-one-out squared error over that of the mean of the others."""
     losses, constant = kernels.ridge.losses, constant_losses(targets.inputs)
     if not float(constant.sum()) > 0:
@@ -77,7 +100,7 @@ def _zx(zx: Estimate, kernels: Kernels, targets: Targets) -> Estimate:
     value = float(losses.sum() / constant.sum())
     # of a ratio of two means over the same samples (delta method)
     spread = (losses - value * constant).std() / constant.mean()
-    return replace(
+    zx = replace(
         zx,
         value=value,
         stderr=float(spread) / math.sqrt(zx.n),
@@ -86,29 +109,55 @@ def _zx(zx: Estimate, kernels: Kernels, targets: Targets) -> Estimate:
         edge=_edges(kernels.ridge, kernels.x),
         note=kernels.ridge.note,
     )
+    return _extrapolated(zx, zx_limit(losses, targets.inputs, parts, bases, search.ridges) if parts else None)
 
 
 def _zy(
-    zy: Estimate, kernel: Kernel, targets: Targets, held_out: Tensor, ridges: Sequence[float], folds: int
+    zy: Estimate, kernel: Kernel, targets: Targets, parts: list[Tensor], bases: list[Basis], search: Search
 ) -> Estimate:
     """Mean held-out cross-entropy of kernel logistic regression, nats."""
     if targets.classes == 1:
         return replace(zy, value=0.0, note="one class only")
-    training = (held_out[None] != torch.arange(folds, device=held_out.device)[:, None]).double()
-    posed = problem(kernel.basis, targets.one_hot, training, SOLVER_DTYPE)
-    choice = cross_validate(posed, targets.labels, held_out, ridges, TOLERANCE)
+    choice, held_out = _cross_validated(targets, kernel.basis, search)
     notes = [choice.note] if choice.note else []
     if alone := int((held_out < 0).sum()):
         notes.append(f"alone in their class and never held out: {alone}")
-    return replace(
+    zy = replace(
         zy,
         value=float(choice.losses.mean()),
         stderr=float(choice.losses.std()) / math.sqrt(len(choice.losses)),
         ridge=choice.ridge,
-        folds=folds,
+        folds=search.folds,
         edge=_edges(choice, kernel),
         note="; ".join(notes),
     )
+
+    def losses(some: Targets, basis: Basis) -> Tensor:
+        return _in_place(*_cross_validated(some, basis, search))
+
+    return _extrapolated(zy, zy_limit(_in_place(choice, held_out), targets, parts, losses, bases) if parts else None)
+
+
+def _cross_validated(targets: Targets, basis: Basis, search: Search) -> tuple[Choice, Tensor]:
+    """The logistic regression of the best ridge, and the fold in which each sample was held out."""
+    held_out = targets.folds(search.folds, search.seed)
+    training = (held_out[None] != torch.arange(search.folds, device=held_out.device)[:, None]).double()
+    posed = problem(basis, targets.one_hot, training, SOLVER_DTYPE)
+    return cross_validate(posed, targets.labels, held_out, search.ridges, TOLERANCE), held_out
+
+
+def _in_place(choice: Choice, held_out: Tensor) -> Tensor:
+    """The loss of every sample, NaN where it was never held out."""
+    losses = choice.losses.new_full((len(held_out),), torch.nan)
+    losses[held_out >= 0] = choice.losses
+    return losses
+
+
+def _extrapolated(estimate: Estimate, limit: Limit | None) -> Estimate:
+    if limit is None:
+        return estimate
+    detail = json.loads(estimate.detail) | {"value_at_half": limit.half, "extrapolated_stderr": limit.stderr}
+    return replace(estimate, extrapolated=limit.value, detail=canonical(detail))
 
 
 def _edges(choice: Choice, kernel: Kernel) -> str:

@@ -1,5 +1,6 @@
 """The n x n Gram matrix, through which alone a linear or kernel decoder sees Z, and its centred eigenbasis."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,17 +36,26 @@ def standardised_gram(z: Tensor) -> Gram:
     n, d = z.shape
     products = torch.zeros(n, n, dtype=torch.float64, device=z.device)
     kept = 0
-    for block in z.split(max(1, BLOCK // n), dim=1):
-        values = block.double()
+    for values in standardised_blocks(z, BLOCK):
+        products.addmm_(values, values.T)
+        kept += values.shape[1]
+    return Gram(products / max(kept, 1), kept, d - kept)
+
+
+def standardised_blocks(z: Tensor, block: int) -> Iterator[Tensor]:
+    """The features of activations of shape (n, d) that vary, with mean 0 and variance 1, some at a time.
+
+    float64, shape (n, some), of about ``block`` elements before constant features are dropped.
+    """
+    for part in z.split(max(1, block // len(z)), dim=1):
+        values = part.double()
         low, high = values.amin(0), values.amax(0)
         varies = high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
         if not bool(varies.all()):
             values = values[:, varies]
         values = values - values.mean(0)
         values /= values.square().mean(0).sqrt()
-        products.addmm_(values, values.T)
-        kept += values.shape[1]
-    return Gram(products / max(kept, 1), kept, d - kept)
+        yield values
 
 
 def squared_distances(gram: Gram) -> Tensor:
@@ -69,14 +79,29 @@ def rbf(distances: Tensor, bandwidth: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """What no function of the features can reach: the projector P = 1 - 11'/n - UU' where U has fewer columns.
+
+    share: the diagonal of P, shape (n,). near: positions of the samples with a share so small that a subtraction
+    would leave few digits of it; rows: their rows of P, shape (len(near), n).
+    """
+
+    share: Tensor
+    near: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
 class Basis:
     """Eigenbasis of a kernel on the complement of the constant vector.
 
-    values: ascending, shape (n - 1,). vectors: U = Q V, orthonormal and orthogonal to 1, shape (n, n - 1).
+    values: ascending, shape (r,). vectors: U, orthonormal and orthogonal to 1, shape (n, r). beyond: None where U
+    spans the whole complement, r = n - 1.
     """
 
     values: Tensor
     vectors: Tensor
+    beyond: Beyond | None = None
 
 
 def centred_eigenbasis(kernel: Tensor) -> Basis:

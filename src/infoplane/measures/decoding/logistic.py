@@ -163,9 +163,14 @@ def held_out_losses(logits: Tensor, labels: Tensor, folds: Tensor) -> Tensor:
 def cross_validate(
     problem: Problem, labels: Tensor, folds: Tensor, ridges: Sequence[float], tolerance: float
 ) -> Choice:
-    """The ridge with the least held-out cross-entropy: down a grid until it has passed, then one parabolic step."""
+    """The ridge with the least held-out cross-entropy: down a grid until it has passed, then one parabolic step.
+
+    While no ridge beats the constant predictor, only clear overfitting ends the search: what is to be learnt may be
+    out of a strong ridge's reach (the parity of bits under a wide kernel).
+    """
     start = before = constant_fit(problem)
     constant = Choice(held_out_losses(start.logits, labels, folds), math.inf, "")
+    nothing = float(constant.losses.mean())
     tried: list[tuple[Fit, Choice]] = []
     means: list[float] = []
     since = best = 0
@@ -175,7 +180,8 @@ def cross_validate(
         means.append(float(tried[-1][1].losses.mean()))
         best = min(range(len(means)), key=means.__getitem__)
         since = len(means) - 1 - best
-        if since == 2 or (since == 1 and means[-1] > 1.05 * means[best]):
+        overfitted = since > 0 and means[-1] > 1.05 * min(means[best], nothing)
+        if overfitted or (since == 2 and means[best] < nothing):
             break
     chosen_fit, chosen = tried[best]
     if best == len(ridges) - 1:

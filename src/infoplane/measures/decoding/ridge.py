@@ -5,12 +5,16 @@ U = QV and c = ridge / (w + ridge). The residual of sample i, predicted by a dec
 (centring and unpenalised intercept included), is [(U c) U'T]_i / sum_k U_ik^2 c_k. The denominator is a sum of
 positive terms: the textbook's 1 - H_ii, formed by subtraction, loses all its digits when D > n and the ridge is
 small, and centring with the left-out sample's own mean makes the error collapse to 0.
+
+Where U has fewer than n - 1 columns (r features, n > r), what lies beyond them has the eigenvalue 0 and so c = 1:
+with P = 1 - 11'/n - UU', numerator and denominator grow by (P T)_i and P_ii.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +22,9 @@ from infoplane.measures.decoding.gram import Basis
 
 AT_ONCE = 1 << 22
 """Residuals held at a time."""
+
+SKETCH = 256
+"""Random projections of X on which a ridge is chosen, where X has more dimensions and there are many samples."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,29 @@ def vertex(ridges: Sequence[float], losses: Sequence[float], best: int) -> float
     return math.exp(middle + min(max(shift, right - middle), left - middle))
 
 
-def leave_one_out(basis: Basis, projected: Tensor, ridge: float) -> Tensor:
-    """Leave-one-out residuals, shape (n, p), of targets T with ``projected`` = U'T, shape (n - 1, p)."""
+def unreached(basis: Basis, targets: Tensor, projected: Tensor) -> Tensor | None:
+    """P T: the part of targets T (n, p) that no function of the features can reach, shape (n, p); None without P."""
+    if basis.beyond is None:
+        return None
+    rest = (targets - targets.mean(0)).addmm_(basis.vectors, projected, alpha=-1)
+    rest[basis.beyond.near] = basis.beyond.rows @ targets
+    return rest
+
+
+def leave_one_out(basis: Basis, projected: Tensor, ridge: float, rest: Tensor | None = None) -> Tensor:
+    """Leave-one-out residuals, shape (n, p), of targets T with ``projected`` = U'T, shape (r, p).
+
+    rest: `unreached` of the same targets, where the basis has fewer than n - 1 vectors.
+    """
     shrunk = ridge / (basis.values + ridge) if math.isfinite(ridge) else torch.ones_like(basis.values)
-    return basis.vectors @ (shrunk[:, None] * projected) / (basis.vectors.square() @ shrunk)[:, None]
+    residuals, shares = basis.vectors @ (shrunk[:, None] * projected), basis.vectors.square() @ shrunk
+    if basis.beyond is not None and rest is not None:
+        residuals += rest
+        shares += basis.beyond.share
+    return residuals / shares[:, None]
 
 
-def _curve(basis: Basis, projected: Tensor, ridges: Sequence[float]) -> Iterator[Tensor]:
+def _curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tensor | None = None) -> Iterator[Tensor]:
     """Leave-one-out residuals ridge by ridge, some ridges at a time: shape (some, n, p), float32.
 
     To choose by, not to report: nothing cancels here, so what float32 loses is far below the residuals' own error.
@@ -73,25 +96,31 @@ def _curve(basis: Basis, projected: Tensor, ridges: Sequence[float]) -> Iterator
     shrunk = (grid / (basis.values + grid)).float()
     vectors, projected = basis.vectors.float(), projected.float()
     left_out = shrunk @ vectors.square().T
-    at_once = max(1, AT_ONCE // projected.numel())
+    at_once = max(1, AT_ONCE // (projected if rest is None else rest).numel())
+    if basis.beyond is not None and rest is not None:
+        left_out += basis.beyond.share
+        rest = rest.float()
     for some, shares in zip(shrunk.split(at_once), left_out.split(at_once), strict=True):
         residuals = vectors @ (some.T[:, :, None] * projected[:, None]).flatten(1)
-        yield residuals.view(len(vectors), len(some), -1).transpose(0, 1) / shares[:, :, None]
+        residuals = residuals.view(len(vectors), len(some), -1).transpose(0, 1)
+        yield (residuals if rest is None else residuals + rest) / shares[:, :, None]
 
 
-def loss_curve(basis: Basis, projected: Tensor, ridges: Sequence[float]) -> list[float]:
+def loss_curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tensor | None = None) -> list[float]:
     """Sum of squared leave-one-out residuals at every ridge, in float32."""
-    return [float(one) for some in _curve(basis, projected, ridges) for one in some.square().sum((1, 2))]
+    return [float(one) for some in _curve(basis, projected, ridges, rest) for one in some.square().sum((1, 2))]
 
 
 def constant_losses(inputs: Tensor) -> Tensor:
     """Squared leave-one-out error of the mean of the others, shape (n,)."""
     n = len(inputs)
-    return (inputs - inputs.mean(0)).square().sum(1) * (n / (n - 1)) ** 2
+    return (inputs - inputs.mean(0)).square_().sum(1) * (n / (n - 1)) ** 2
 
 
 def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float]) -> Choice:
     """The ridge with the least leave-one-out error: the best of a descending grid, then one parabolic step."""
+    if basis.beyond is not None:
+        return _choose_by_projections(basis, inputs, ridges)
     projected = basis.vectors.T @ inputs
     sums = loss_curve(basis, projected, ridges)
     best = min(range(len(sums)), key=sums.__getitem__)
@@ -103,6 +132,51 @@ def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float]) -> Choic
     return min(candidates, key=lambda choice: float(choice.losses.sum()))
 
 
+def _choose_by_projections(basis: Basis, inputs: Tensor, ridges: Sequence[float]) -> Choice:
+    """`choose_ridge` for many samples: inputs of more than `SKETCH` dimensions are judged by random projections.
+
+    These keep the order of the ridges' errors; the errors of the one that is chosen are those of the whole inputs.
+    """
+    seen = inputs
+    if inputs.shape[1] > SKETCH:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (inputs.shape[1], SKETCH))
+        seen = inputs @ torch.as_tensor(signs, device=inputs.device)
+    projected = basis.vectors.T @ seen
+    rest = unreached(basis, seen, projected)
+    sums = loss_curve(basis, projected, ridges, rest)
+    best = min(range(len(sums)), key=sums.__getitem__)
+    chosen = ridges[best]
+    between = vertex(ridges, sums, best)
+    if between is not None and loss_curve(basis, projected, [between], rest)[0] < sums[best]:
+        chosen = between
+    edge = "ridge:low" if chosen == ridges[-1] else ""
+    candidates = (
+        Choice(constant_losses(inputs), math.inf, ""),
+        Choice(squared_losses(basis, inputs, chosen), chosen, edge),
+    )
+    return min(candidates, key=lambda choice: float(choice.losses.sum()))
+
+
+def squared_losses(basis: Basis, targets: Tensor, ridge: float) -> Tensor:
+    """Squared leave-one-out residuals of targets of shape (n, p), shape (n,), some columns at a time.
+
+    For a basis with fewer than n - 1 vectors, where T - U (1 - c) U'T takes one product less than c U'T and P T.
+    """
+    beyond = basis.beyond
+    assert beyond is not None
+    shrunk = ridge / (basis.values + ridge)
+    shares = basis.vectors.square() @ shrunk + beyond.share
+    losses = torch.zeros_like(shares)
+    for columns in targets.split(max(1, AT_ONCE // len(targets)), 1):
+        inside = basis.vectors.T @ columns
+        residuals = columns - columns.mean(0)
+        residuals -= basis.vectors @ ((1 - shrunk)[:, None] * inside)
+        near = basis.vectors[beyond.near] @ (shrunk[:, None] * inside)
+        residuals[beyond.near] = near + beyond.rows @ columns
+        losses += (residuals / shares[:, None]).square_().sum(1)
+    return losses
+
+
 def score_losses(basis: Basis, one_hot: Tensor, ridges: Sequence[float]) -> Tensor:
     """Cross-entropy of softmax(a S), S the leave-one-out scores of ridge regression on labels, nats, shape (n,).
 
@@ -111,7 +185,8 @@ def score_losses(basis: Basis, one_hot: Tensor, ridges: Sequence[float]) -> Tens
     """
     labels = one_hot.T
     projected = basis.vectors.T @ labels
-    scores = labels - torch.cat(list(_curve(basis, projected, ridges))).double()
+    rest = unreached(basis, labels, projected)
+    scores = labels - torch.cat(list(_curve(basis, projected, ridges, rest))).double()
     own = (scores * labels).sum(2)
     powers, found = scores.exp(), []
     for sharpness in (1, 2, 4, 8, 16, 32):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from infoplane.activations.file import Site
 from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.information.binned import (
@@ -34,9 +35,9 @@ SATURATED = 0.9
 @dataclass(frozen=True)
 class Options:
     binning: Annotated[
-        Literal["range", "unit_range", "quantile", "fixed", "width"],
-        "bins over the layer's range at each checkpoint, over each unit's, equally filled ones, fixed edges (the "
-        "field's), or a fixed width",
+        Literal["range", "run_range", "unit_range", "quantile", "fixed", "width"],
+        "bins over the layer's range at each checkpoint, over that of the whole run, over each unit's, equally filled "
+        "ones, fixed edges (the field's), or a fixed width",
     ] = "range"
     bins: Annotated[int, "bins per unit; with `fixed`, edges, of which the last one is a bin of its own"] = 30
     low: Annotated[float, "with `fixed`: the first edge"] = -1.0
@@ -47,7 +48,7 @@ class Options:
     ] = "none"
 
     def __post_init__(self) -> None:
-        kinds = ("range", "unit_range", "quantile", "fixed", "width")
+        kinds = ("range", "run_range", "unit_range", "quantile", "fixed", "width")
         require(self.binning in kinds, f"binning must be one of {', '.join(kinds)}, got {self.binning}")
         require(2 <= self.bins <= 65536, f"bins must be 2 to 65536, got {self.bins}")
         require(self.low < self.high, f"low must be below high, got {self.low} and {self.high}")
@@ -60,23 +61,39 @@ class Options:
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """I(X;Z) and I(Z;Y) in bits of activations of shape (n, ...)."""
-    return _estimates(z, group_rows(targets.given), group(targets.labels), None, options)
+    return _estimates(z, group_rows(targets.given), group(targets.labels), None, options, None)
 
 
 def survey(subject: Subject, options: Options) -> Survey:
     """Every site at every checkpoint; with H(answer|Z) where the logits were read and pass through the site."""
     inputs, labels = group_rows(subject.targets.given), group(subject.targets.labels)
+    spans = {site: _span(subject, site) for site in subject.sites} if options.binning == "run_range" else {}
     for step in progress(subject.steps, "measures: binned"):
         answers = subject.answers(step)
         known = None if answers is None else group(answers)
         for site in subject.sites:
             # a branch is not all that the rest of the network sees
             seen = None if site.part == "f" else known
-            found = _estimates(subject.read(step, site), inputs, labels, seen, options)
+            found = _estimates(subject.read(step, site), inputs, labels, seen, options, spans.get(site))
             yield Measured(step, site.name, site.part, site.depth, found)
 
 
-def _estimates(z: Tensor, inputs: Groups, labels: Groups, answers: Groups | None, options: Options) -> list[Estimate]:
+def _span(subject: Subject, site: Site) -> tuple[float, float] | None:
+    """The least and the greatest finite value of a site over all checkpoints; None where there is none."""
+    finite = [z[torch.isfinite(z)] for z in (subject.read(step, site) for step in subject.steps)]
+    ends = [float(end) for z in finite if len(z) for end in torch.aminmax(z)]
+    return (min(ends), max(ends)) if ends else None
+
+
+def _estimates(
+    z: Tensor,
+    inputs: Groups,
+    labels: Groups,
+    answers: Groups | None,
+    options: Options,
+    span: tuple[float, float] | None,
+) -> list[Estimate]:
+    """span: of the whole run, for bins that cover it; None: of this activation."""
     flat = z.flatten(1).cpu()
     n, d = flat.shape
     blank = Estimate(measure="ixz", unit="bits", value=None, reference=0.0, n=n, d=d)
@@ -89,7 +106,7 @@ def _estimates(z: Tensor, inputs: Groups, labels: Groups, answers: Groups | None
     if least == most:
         return [replace(row, value=row.reference, note="constant") for row in rows]
     try:
-        bins = _BINNINGS[options.binning](flat, options)
+        bins = _BINNINGS[options.binning](flat, options, span or (least, most))
     except UserError as error:
         return [replace(row, note=str(error)) for row in rows]
     cells = group_cells(flat, bins)
@@ -121,10 +138,11 @@ def _notes(bins: Bins, alone: float, options: Options) -> str:
     return "; ".join(notes)
 
 
-_BINNINGS: dict[str, Callable[[Tensor, Options], Bins]] = {
-    "range": lambda z, options: range_bins(z, options.bins),
-    "unit_range": lambda z, options: range_bins(z, options.bins, per_unit=True),
-    "quantile": lambda z, options: quantile_bins(z, options.bins),
-    "fixed": lambda z, options: fixed_bins(z, options.bins, options.low, options.high),
-    "width": lambda z, options: width_bins(z, options.width),
+_BINNINGS: dict[str, Callable[[Tensor, Options, tuple[float, float]], Bins]] = {
+    "range": lambda z, options, span: range_bins(z, options.bins),
+    "run_range": lambda z, options, span: range_bins(z, options.bins, span=span),
+    "unit_range": lambda z, options, span: range_bins(z, options.bins, per_unit=True),
+    "quantile": lambda z, options, span: quantile_bins(z, options.bins),
+    "fixed": lambda z, options, span: fixed_bins(z, options.bins, options.low, options.high),
+    "width": lambda z, options, span: width_bins(z, options.width),
 }

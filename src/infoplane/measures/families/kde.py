@@ -33,6 +33,12 @@ class Options:
         require(self.noise in kinds, f"noise must be one of {', '.join(kinds)}, got {self.noise}")
 
 
+def added_noise(options: Options, spread: float, d: int) -> float:
+    """Standard deviation of the noise on each of d units, where Z's root mean square distance to its mean is spread."""
+    deviation = math.sqrt(options.variance)
+    return deviation if options.noise == "absolute" else deviation * spread / math.sqrt(d)
+
+
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """Bounds on I(X;Z) and I(Z;Y), and the field's own I(Z;Y) (a difference of two upper bounds), of z (n, ...)."""
     flat = z.flatten(1)

@@ -1,21 +1,14 @@
 """Kernel ridge (Z-X) and kernel logistic regression (Z-Y), RBF or linear on standardised activations."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from torch import Tensor
 
-from infoplane.measures.decoding.decode import Kernel, Kernels, decode
-from infoplane.measures.decoding.gram import (
-    Basis,
-    Gram,
-    centred_eigenbasis,
-    median_distance,
-    rbf,
-    squared_distances,
-)
+from infoplane.measures.decoding.decode import Kernels, Search, decode
 from infoplane.measures.decoding.ridge import choose_ridge, decades, score_losses
+from infoplane.measures.decoding.views import Kernel, Scale, SomeLandmarks, WholeGram, kernel_view
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
@@ -36,7 +29,10 @@ class Options:
     folds: Annotated[int, "cross-validation folds of Z-Y (Z-X is leave-one-out)"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid; the kernel of a probe with itself is 1"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
-    seed: Annotated[int, "of the screened probes and of the folds"] = 0
+    exact_up_to: Annotated[int, "probes with which nothing is approximated; with more, landmarks"] = 3000
+    landmarks: Annotated[int, "probes that the kernel compares every probe with where it is not exact"] = 1000
+    extrapolate: Annotated[bool, "decode halves of the probes too, for the value at unlimited n"] = True
+    seed: Annotated[int, "of the screened probes, folds, halves and landmarks"] = 0
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.bandwidths, self.bandwidths[1:], strict=False))
@@ -51,6 +47,10 @@ class Options:
             0 < self.weakest_ridge < self.strongest_ridge,
             f"ridges must rise from above 0, got {self.weakest_ridge} to {self.strongest_ridge}",
         )
+        require(
+            self.screen <= self.landmarks <= self.exact_up_to,
+            f"screen, landmarks and exact_up_to must rise, got {self.screen}, {self.landmarks} and {self.exact_up_to}",
+        )
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
@@ -61,15 +61,16 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """
     ridges = decades(options.weakest_ridge, options.strongest_ridge)
     widths = [*options.bandwidths, math.inf]
+    scale = Scale(options.exact_up_to, options.landmarks, options.seed)
 
-    def choose(gram: Gram) -> Kernels:
-        kernels = _Widths(gram, widths)
+    def choose(view: WholeGram | SomeLandmarks) -> Kernels:
+        kernels = _Widths(view, widths)
         everyone = targets.n <= options.screen
         some = slice(None) if everyone else targets.subset(options.screen, options.seed)
         inputs = targets.inputs if everyone else rotate_to_rank(targets.inputs[some])
         errors, scores = [], []
         for width in widths:
-            basis = kernels[width].basis if everyone else kernels.basis(width, some)
+            basis = kernels[width].basis if isinstance(some, slice) else view.some(width, some)
             errors.append(float(choose_ridge(basis, inputs, ridges).losses.sum()))
             scores.append(score_losses(basis, targets.one_hot[:, some], ridges))
         finalists = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
@@ -78,7 +79,8 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         best = min(range(len(tried)), key=[float(choice.losses.sum()) for choice in choices].__getitem__)
         return Kernels(tried[best], choices[best], kernels[widths[_widest_as_good(scores, finalists)]])
 
-    return decode(z, targets, choose, ridges, options.folds, options.seed)
+    search = Search(ridges, options.folds, options.seed, options.extrapolate)
+    return decode(z, targets, lambda flat: kernel_view(flat, targets, scale), choose, search)
 
 
 def _widest_as_good(losses: list[Tensor], at_hand: list[int]) -> int:
@@ -96,21 +98,13 @@ def _widest_as_good(losses: list[Tensor], at_hand: list[int]) -> int:
 class _Widths:
     """The kernels of one activation by their width, each decomposed once."""
 
-    def __init__(self, gram: Gram, widths: list[float]) -> None:
-        self.gram, self.narrowest = gram, widths[0]
-        self.distances = squared_distances(gram)
-        self.median = median_distance(self.distances)
+    def __init__(self, view: WholeGram | SomeLandmarks, widths: list[float]) -> None:
+        self.view, self.narrowest = view, widths[0]
         self._known: dict[float, Kernel] = {}
 
     def __getitem__(self, width: float) -> Kernel:
         """The kernel on all probes."""
         if width not in self._known:
             edge = "bandwidth:low" if width == self.narrowest else ""
-            self._known[width] = Kernel(self.basis(width, slice(None)), width, edge)
+            self._known[width] = replace(self.view.kernel(width), bandwidth=width, edge=edge)
         return self._known[width]
-
-    def basis(self, width: float, rows: Tensor | slice) -> Basis:
-        """Eigenbasis of the kernel on these probes; an infinite width is the linear kernel."""
-        if math.isinf(width):
-            return centred_eigenbasis(self.gram.products[rows][:, rows])
-        return centred_eigenbasis(rbf(self.distances[rows][:, rows], width * self.median))

@@ -1,13 +1,14 @@
 """Ridge regression (Z-X) and multinomial logistic regression (Z-Y) on standardised activations."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
 from torch import Tensor
 
-from infoplane.measures.decoding.decode import Kernel, Kernels, decode
-from infoplane.measures.decoding.gram import Gram, centred_eigenbasis
+from infoplane.measures.decoding.decode import Kernels, Search, decode
 from infoplane.measures.decoding.ridge import choose_ridge, decades
+from infoplane.measures.decoding.views import AllFeatures, Scale, SomeLandmarks, WholeGram, linear_view
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets
 from infoplane.options import require
@@ -18,7 +19,12 @@ class Options:
     folds: Annotated[int, "cross-validation folds of Z-Y (Z-X is leave-one-out)"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a probe"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
-    seed: Annotated[int, "of the folds"] = 0
+    exact_up_to: Annotated[
+        int, "probes or features with which nothing is approximated; with more of both, landmarks"
+    ] = 3000
+    landmarks: Annotated[int, "probes that span the decoder's weights where it is not exact"] = 1000
+    extrapolate: Annotated[bool, "decode halves of the probes too, for the value at unlimited n"] = True
+    seed: Annotated[int, "of the folds, halves and landmarks"] = 0
 
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"folds must be at least 2, got {self.folds}")
@@ -26,14 +32,20 @@ class Options:
             0 < self.weakest_ridge < self.strongest_ridge,
             f"ridges must rise from above 0, got {self.weakest_ridge} to {self.strongest_ridge}",
         )
+        require(
+            8 <= self.landmarks <= self.exact_up_to,
+            f"landmarks must be at least 8 and at most exact_up_to, got {self.landmarks} and {self.exact_up_to}",
+        )
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """Z-X and Z-Y of activations of shape (n, ...); the Gram matrix ZZ' makes D < n and D > n one case."""
     ridges = decades(options.weakest_ridge, options.strongest_ridge)
+    scale = Scale(options.exact_up_to, options.landmarks, options.seed)
 
-    def choose(gram: Gram) -> Kernels:
-        kernel = Kernel(centred_eigenbasis(gram.products))
+    def choose(view: WholeGram | AllFeatures | SomeLandmarks) -> Kernels:
+        kernel = view.kernel(math.inf)
         return Kernels(kernel, choose_ridge(kernel.basis, targets.inputs, ridges), kernel)
 
-    return decode(z, targets, choose, ridges, options.folds, options.seed)
+    search = Search(ridges, options.folds, options.seed, options.extrapolate)
+    return decode(z, targets, lambda flat: linear_view(flat, targets, scale), choose, search)

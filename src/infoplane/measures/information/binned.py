@@ -75,9 +75,12 @@ def fixed_bins(z: Array, edges: int = 30, low: float = -1.0, high: float = 1.0) 
     return Bins(partial(_even, low=low, rate=(edges - 1) / (high - low), last=edges - 1), edges, clamped)
 
 
-def range_bins(z: Array, count: int = 30, per_unit: bool = False) -> Bins:
-    """Bins of one width from the least to the greatest value of the layer, or of each unit. z: (n, ...), finite."""
-    least, most = value_range(z)
+def range_bins(z: Array, count: int = 30, per_unit: bool = False, span: tuple[float, float] | None = None) -> Bins:
+    """Bins of one width from the least to the greatest value of the layer, or of each unit. z: (n, ...), finite.
+
+    span: the least and greatest value to cover instead, such as those of the layer over the whole of training.
+    """
+    least, most = value_range(z) if span is None else span
     if not per_unit:
         rate = count / (most - least) if most > least else 0.0
         return Bins(partial(_even, low=least, rate=rate, last=count - 1), count)

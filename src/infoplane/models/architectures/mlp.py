@@ -4,12 +4,12 @@ The fully connected analogue of He et al. 2016 (arXiv:1512.03385), section 3.2, 
 ours. ``layers_per_branch: 1`` with the shortcut ``none`` is a plain MLP.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
+from infoplane.models.nonlinearities import ACTIVATIONS
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
 from infoplane.options import ResidualOptions, Shape, require_positive
@@ -31,14 +31,6 @@ class Options(ResidualOptions):
     @property
     def additions(self) -> int:
         return self.blocks
-
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "linear": nn.Identity,
-}
 
 
 class Network(nn.Module):

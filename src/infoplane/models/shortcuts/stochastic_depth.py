@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from infoplane.models.residual import Place
 from infoplane.options import require
 
+UNSTACKABLE = "its branches are drawn at random, for every seed its own"
+
 
 @dataclass(frozen=True)
 class Options:

@@ -1,0 +1,37 @@
+"""Train all seeds of one architecture and shortcut side by side: checkpoints and a history for each."""
+
+import argparse
+from pathlib import Path
+
+from infoplane.devices import lease
+from infoplane.errors import run_script
+from infoplane.progress import timed
+from infoplane.specs import StackSpec
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="the runs' common spec with their seeds, JSON")
+    parser.add_argument("--train", type=Path, required=True, help="training split")
+    parser.add_argument("--validation", type=Path, required=True, help="validation split")
+    parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="outputs, safetensors, one per seed")
+    parser.add_argument("--history", type=Path, nargs="+", required=True, help="outputs, Parquet, one per seed")
+    parser.add_argument("--state", type=Path, required=True, help="folder for resumable state")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    spec = StackSpec.from_json(args.spec)
+    with lease(args.device, args.slots) as device:
+        import torch
+
+        from infoplane.training.stack import train_stack
+
+        torch.set_num_threads(args.threads)
+        outputs = list(zip(args.checkpoints, args.history, strict=True))
+        with timed("training"):
+            train_stack(spec, args.train, args.validation, outputs, args.state, torch.device(device))
+
+
+if __name__ == "__main__":
+    run_script(main)

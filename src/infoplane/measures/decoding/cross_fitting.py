@@ -1,0 +1,64 @@
+"""Who learns from what: every sample is predicted by decoders that neither fitted it nor stopped on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infoplane.measures.targets import Targets
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The samples of every decoder: repeats of a fold share its test part and differ in the validation part.
+
+    A split's number is fold * repeats + repeat. training: (splits, T). validation: (splits, V). test: the positions
+    of each fold's held-out samples. Where parts differ by one sample, training leaves one out.
+    """
+
+    training: Tensor
+    validation: Tensor
+    test: list[Tensor]
+    repeats: int
+
+    def __len__(self) -> int:
+        return len(self.training)
+
+    def tests(self, split: int) -> Tensor:
+        """Positions of the samples that a split's decoder is judged on."""
+        return self.test[split // self.repeats]
+
+
+def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, seed: int) -> Splits:
+    """Train, validation and test positions, stratified by label.
+
+    validation: share of what a fold does not hold out. A sample alone in its class is only ever trained on. Raises
+    `UserError` when there are fewer samples than folds.
+    """
+    held_out = targets.folds(folds, seed).cpu().numpy()
+    labels = targets.labels.cpu().numpy()
+    fewest = min(int(((held_out >= 0) & (held_out != fold)).sum()) for fold in range(folds))
+    stopping = max(1, round(validation * fewest))
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for fold in range(folds):
+        others = np.flatnonzero(held_out != fold)
+        several = np.flatnonzero((held_out != fold) & (held_out >= 0))
+        shuffled = np.random.default_rng([seed, fold]).permutation(several)
+        by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
+        spacing = len(by_label) / stopping
+        for repeat in range(repeats):
+            # evenly spaced over the labels; repeats start at different places, so that they overlap little
+            places = (np.arange(stopping) + repeat / repeats) * spacing
+            chosen = by_label[np.minimum(places.astype(int), len(by_label) - 1)]
+            parts.append((np.setdiff1d(others, chosen), np.sort(chosen)))
+    fitted = min(len(training) for training, _ in parts)
+    some = np.random.default_rng([seed, folds])
+    training = [np.sort(some.permutation(one)[:fitted]) for one, _ in parts]
+    device = targets.labels.device
+    return Splits(
+        torch.as_tensor(np.stack(training), device=device),
+        torch.as_tensor(np.stack([stop for _, stop in parts]), device=device),
+        [torch.as_tensor(np.flatnonzero(held_out == fold), device=device) for fold in range(folds)],
+        repeats,
+    )

@@ -1,0 +1,76 @@
+"""What unlimited samples would give: values at n and at n/2, on the line a + b / n.
+
+A decoder that learns p weights from n samples errs by about p / n more than the best one (Z-X: m D / n, Z-Y:
+(K - 1)(D + 1) / 2n nats). Two disjoint halves, each decoded on its own, have twice that; the line through both values
+meets 1 / n = 0 at the value without it. Sample by sample the halves' losses belong to the whole's, so that the chance
+of the sample, which moves both alike, is not multiplied, and the standard error is of the combined loss.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infoplane.measures.decoding.gram import Basis
+from infoplane.measures.decoding.ridge import choose_ridge, constant_losses
+from infoplane.measures.targets import FEWEST_PROBES, Targets
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The value at unlimited n, never below 0, with its standard error over samples, and the value at n/2."""
+
+    value: float
+    stderr: float
+    half: float
+
+
+def halves(targets: Targets, folds: int, seed: int) -> list[Tensor]:
+    """Positions of the samples of two disjoint halves, stratified by label; none when they could not be decoded."""
+    if targets.n < 2 * max(FEWEST_PROBES, folds):
+        return []
+    half = targets.folds(2, seed).clamp(min=0)
+    return [torch.nonzero(half == which)[:, 0] for which in range(2)]
+
+
+def zx_limit(
+    losses: Tensor, inputs: Tensor, parts: Sequence[Tensor], bases: Sequence[Basis], ridges: Sequence[float]
+) -> Limit | None:
+    """Of squared leave-one-out errors over those of the mean: losses of all samples and the bases of the parts."""
+    constant = constant_losses(inputs)
+    part_losses, part_constant = torch.zeros_like(losses), torch.zeros_like(losses)
+    for rows, basis in zip(parts, bases, strict=True):
+        part_losses[rows] = choose_ridge(basis, inputs[rows], ridges).losses
+        part_constant[rows] = constant_losses(inputs[rows])
+    if not float(part_constant.sum()) > 0:
+        return None
+    whole, half = float(losses.sum() / constant.sum()), float(part_losses.sum() / part_constant.sum())
+    spread = 2 * (losses - whole * constant) / constant.mean()
+    spread -= (part_losses - half * part_constant) / part_constant.mean()
+    return _limit(whole, half, spread)
+
+
+def zy_limit(
+    losses: Tensor,
+    targets: Targets,
+    parts: Sequence[Tensor],
+    part_losses: Callable[[Targets, Basis], Tensor],
+    bases: Sequence[Basis],
+) -> Limit | None:
+    """Of held-out cross-entropies, nats: losses of all samples, NaN where a sample was never held out, shape (n,).
+
+    part_losses: the same of other targets, with a basis on their samples. None where a part has only one class.
+    """
+    half = torch.full_like(losses, torch.nan)
+    for rows, basis in zip(parts, bases, strict=True):
+        part = targets.only(rows)
+        if part.classes == 1:
+            return None
+        half[rows] = part_losses(part, basis)
+    return _limit(float(losses.nanmean()), float(half.nanmean()), (2 * losses - half)[~(losses + half).isnan()])
+
+
+def _limit(whole: float, half: float, spread: Tensor) -> Limit:
+    return Limit(max(0.0, 2 * whole - half), float(spread.std()) / math.sqrt(len(spread)), half)

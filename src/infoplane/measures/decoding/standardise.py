@@ -1,0 +1,25 @@
+"""Activations as a decoder network reads them: every feature of mean 0 and variance 1."""
+
+import torch
+from torch import Tensor
+
+from infoplane.measures.decoding.gram import BLOCK, ROUNDING
+
+
+def standardise(z: Tensor) -> tuple[Tensor, int]:
+    """Features of mean 0 and variance 1, float32, shape (n, d), and how many are constant: those are 0.
+
+    Means and variances are float64. Constant is what varies by no more than float32's rounding.
+    """
+    n, d = z.shape
+    found = torch.empty(n, d, dtype=torch.float32, device=z.device)
+    kept = 0
+    for block, into in zip(z.split(max(1, BLOCK // n), 1), found.split(max(1, BLOCK // n), 1), strict=True):
+        values = block.double()
+        low, high = values.amin(0), values.amax(0)
+        varies = high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
+        values = values - values.mean(0)
+        values /= values.square().mean(0).sqrt().clamp(min=torch.finfo(values.dtype).tiny)
+        into.copy_(torch.where(varies, values, 0))
+        kept += int(varies.sum())
+    return found, d - kept

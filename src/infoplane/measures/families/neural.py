@@ -1,0 +1,264 @@
+"""Trained decoder networks (MLP, convolutional or token) for Z-X and Z-Y, early-stopped and cross-fitted."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from infoplane.measures.decoding.cross_fitting import Splits, cross_fit
+from infoplane.measures.decoding.fitting import Fit, Schedule
+from infoplane.measures.decoding.neural import (
+    Decoded,
+    Plan,
+    choose_kind,
+    cross_entropy,
+    decoder_of_inputs,
+    decoder_of_labels,
+    judge_inputs,
+    judge_labels,
+    prior_logits,
+    squared_error,
+    train,
+)
+from infoplane.measures.decoding.splitwise import principal_components
+from infoplane.measures.decoding.standardise import standardise
+from infoplane.measures.estimate import Estimate
+from infoplane.measures.subject import Measured, Subject, Survey
+from infoplane.measures.targets import Targets
+from infoplane.options import require, require_positive
+from infoplane.progress import progress
+from infoplane.specs import canonical
+
+
+@dataclass(frozen=True)
+class Options:
+    decoder: Annotated[
+        Literal["auto", "mlp", "convolutional", "token"],
+        "auto: as the activation's shape has it, (channels, height, width), (tokens, dim) or flat; "
+        "one that the shape does not fit is an mlp",
+    ] = "auto"
+    width: Annotated[int, "units of every hidden layer (MLP; token: per token)"] = 64
+    channels: Annotated[int, "channels of every hidden layer of the convolutional decoder"] = 16
+    depth: Annotated[int, "hidden layers"] = 2
+    components: Annotated[
+        int, "principal components of Z that an MLP reads where Z has more dimensions (fresh start; 0: all of Z)"
+    ] = 256
+    linear: Annotated[bool, "put a linear decoder beside each network, mixed by weights that validation chooses"] = True
+    start: Annotated[
+        Literal["fresh", "warm"], "warm: every checkpoint's networks begin at the weights of the one before"
+    ] = "fresh"
+    folds: Annotated[int, "cross-fitting folds: each sample is judged by decoders of the other folds"] = 5
+    repeats: Annotated[int, "networks per fold, of different initialisation and validation part; averaged"] = 2
+    validation: Annotated[float, "share of the other folds that stops training and weighs the mixture"] = 0.2
+    learning_rate: Annotated[float, "of AdamW"] = 3e-3
+    weight_decay: Annotated[float, "of AdamW, decoupled: times the learning rate per step"] = 0.1
+    batch: Annotated[int, "samples per step"] = 64
+    epochs: Annotated[int, "most epochs"] = 200
+    patience: Annotated[int, "epochs that end training when the validation loss has not fallen by 1 % in them"] = 10
+    seed: Annotated[int, "of folds, initial weights and the order of samples"] = 0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "width", "channels", "depth", "repeats", "batch", "epochs", "patience")
+        require(self.components >= 0, f"components must be at least 0, got {self.components}")
+        require(self.folds >= 2, f"folds must be at least 2, got {self.folds}")
+        require(0 < self.validation < 1, f"validation must lie between 0 and 1, got {self.validation}")
+        require(self.learning_rate > 0, f"learning_rate must be above 0, got {self.learning_rate}")
+        require(self.weight_decay >= 0, f"weight_decay must be at least 0, got {self.weight_decay}")
+
+
+TOGETHER = 512 << 20
+"""Bytes of activations, their principal components and their decoders' answers that are held at once."""
+
+
+def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
+    """Z-X and Z-Y of activations of shape (n, ...), float16 to float64."""
+    splits = cross_fit(targets, options.folds, options.repeats, options.validation, options.seed)
+    found, _ = _decode([z], targets, splits, options, None)
+    return found[0]
+
+
+def survey(subject: Subject, options: Options) -> Survey:
+    """Z-X and Z-Y of every site at every step; a site's checkpoints are trained together (fresh) or in turn (warm).
+
+    Activations that are bit for bit known already, as an identity shortcut's are, are measured once.
+    """
+    targets = subject.targets
+    splits = cross_fit(targets, options.folds, options.repeats, options.validation, options.seed)
+    known: dict[bytes, list[Estimate]] = {}
+    for site in progress(subject.sites, "measures: neural"):
+        warm: _Warm | None = None
+        if options.start == "warm":
+            known.clear()
+        for steps in _groups(subject.steps, math.prod(site.stored_shape), targets, splits, options):
+            read = {step: subject.read(step, site) for step in steps}
+            contents = {step: _content(z) for step, z in read.items()}
+            new = {contents[step]: z for step, z in read.items() if contents[step] not in known}
+            if new:
+                found, last = _decode(list(new.values()), targets, splits, options, warm)
+                warm = last if options.start == "warm" else None
+                known |= zip(new, found, strict=True)
+            for step in steps:
+                yield Measured(step, site.name, site.part, site.depth, known[contents[step]])
+
+
+@dataclass(frozen=True)
+class _Warm:
+    """Weights of the checkpoint before: of the decoders of X and of Y, where there was something to decode."""
+
+    x: list[Tensor] | None
+    y: list[Tensor] | None
+
+
+def _groups(
+    steps: Sequence[int], d: int, targets: Targets, splits: Splits, options: Options
+) -> Iterator[Sequence[int]]:
+    """Steps that are read and trained together."""
+    if options.start == "warm":
+        yield from ([step] for step in steps)
+        return
+    judged = splits.validation.shape[1] + len(splits.test[0])
+    outputs = max(targets.given[0].numel(), targets.classes)
+    held = 4 * (3 * targets.n * d + len(splits) * judged * outputs) + 8 * targets.n * min(targets.n, d)
+    together = max(1, TOGETHER // held)
+    yield from (steps[first : first + together] for first in range(0, len(steps), together))
+
+
+def _decode(
+    activations: list[Tensor], targets: Targets, splits: Splits, options: Options, warm: _Warm | None
+) -> tuple[list[list[Estimate]], _Warm | None]:
+    """Z-X and Z-Y of activations of one shape."""
+    shape = tuple(activations[0].shape[1:])
+    flat = [z.flatten(1) for z in activations]
+    n, d = flat[0].shape
+    zx = Estimate(measure="zx", unit="nmse", value=None, reference=1.0, n=n, d=d, folds=options.folds)
+    zy = Estimate(measure="zy", unit="nats", value=None, reference=targets.entropy, n=n, d=d, folds=options.folds)
+    found: list[list[Estimate]] = [[]] * len(flat)
+    able, prepared, components = [], [], []
+    for index, z in enumerate(flat):
+        if not bool(torch.isfinite(z).all()):
+            found[index] = [replace(one, note="non-finite", folds=None) for one in (zx, zy)]
+            continue
+        values, constant = standardise(z)
+        pair = [replace(one, constant_features=constant) for one in (zx, zy)]
+        found[index] = [replace(one, value=one.reference, note="constant", folds=None) for one in pair]
+        if constant < d:
+            able.append(index)
+            found[index] = pair
+            components.append(principal_components(values))
+            prepared.append(values)
+    if not able:
+        return found, warm
+    kind = choose_kind(shape)
+    if options.decoder not in ("auto", kind):
+        kind = "mlp"
+    width = options.channels if kind == "convolutional" else options.width
+    plan = Plan(kind, width, options.depth, _schedule(options), options.seed)
+    reduced = kind == "mlp" and options.start == "fresh" and 0 < options.components < d
+    if reduced:
+        inputs = torch.stack([one.largest(min(options.components, n - 1)) for one in components])
+    else:
+        inputs = torch.stack(prepared).unflatten(2, shape if kind != "mlp" else (d,))
+    shape = tuple(inputs.shape[2:])
+    about = {"decoder": kind, "start": options.start if warm else "fresh", "inputs": math.prod(shape)}
+    x = decoder_of_inputs(plan, shape, targets)
+    weights_x = weights_y = None
+    if bool(x.coordinates.any()):
+        criterion = squared_error(x.coordinates)
+        trained = train(x.network, inputs, splits, criterion, plan, None, warm.x if warm else None)
+        weights_x = trained.fit.parameters
+        for place, index in enumerate(able):
+            judged = judge_inputs(trained.outputs[place], components[place], x.coordinates, splits, options.linear)
+            found[index][0] = _estimate(found[index][0], judged, trained.fit, place, splits, about, options)
+    else:
+        for index in able:
+            found[index][0] = replace(found[index][0], note="constant input")
+    if targets.classes > 1:
+        network = decoder_of_labels(plan, shape, targets)
+        prior = prior_logits(targets, splits)
+        trained = train(network, inputs, splits, cross_entropy(targets.labels), plan, prior, warm.y if warm else None)
+        weights_y = trained.fit.parameters
+        for place, index in enumerate(able):
+            judged = judge_labels(trained.outputs[place], components[place], targets, splits, options.linear)
+            found[index][1] = _estimate(found[index][1], judged, trained.fit, place, splits, about, options)
+    else:
+        for index in able:
+            found[index][1] = replace(found[index][1], value=0.0, note="one class only")
+    return found, _Warm(weights_x, weights_y)
+
+
+def _schedule(options: Options) -> Schedule:
+    return Schedule(options.learning_rate, options.weight_decay, options.batch, options.epochs, options.patience)
+
+
+def _estimate(
+    blank: Estimate, judged: Decoded, fit: Fit, place: int, splits: Splits, about: dict[str, Any], options: Options
+) -> Estimate:
+    """The value with its standard error over samples, and how training went in ``detail``."""
+    count, held_out = len(splits), len(judged.losses)
+    own = slice(place * count, (place + 1) * count)
+    if blank.unit == "nmse":
+        value = float(judged.losses.sum() / judged.constant.sum())
+        # of a ratio of two means over the same samples (delta method)
+        spread = float((judged.losses - value * judged.constant).std() / judged.constant.mean())
+    else:
+        value, spread = float(judged.losses.mean()), float(judged.losses.std())
+    diverged = int(fit.diverged[own].sum())
+    at_limit = float(fit.limited[own].double().mean())
+    notes = []
+    if diverged:
+        notes.append(f"decoder networks that diverged: {diverged} of {count}")
+    if alone := blank.n - held_out:
+        notes.append(f"alone in their class and never held out: {alone}")
+    repeats = torch.tensor(judged.repeats, dtype=torch.float64)
+    constant, linear, network = judged.shares
+    mixture = {"constant": constant, "linear": linear, "network": network}
+    if not options.linear:
+        mixture = {"constant": constant, "network": linear + network}
+    detail = about | {
+        "networks": count,
+        "epochs": _three(fit.epochs[own]),
+        "best_epoch": _three(fit.best_epoch[own]),
+        "epoch_limit_share": at_limit,
+        "training_loss": _mean(fit.training[own]),
+        "validation_loss": _mean(fit.validation[own]),
+        "repeats": [_number(one) for one in judged.repeats],
+        "repeat_spread": _number(float(repeats.std())) if len(repeats) > 1 else None,
+        "network_alone": _number(judged.network),
+        "mixture": {name: _number(share) for name, share in mixture.items()},
+    }
+    if options.linear:
+        detail["linear_alone"] = _number(judged.linear)
+    return replace(
+        blank,
+        value=value,
+        stderr=spread / math.sqrt(held_out),
+        edge="epochs:high" if at_limit else "",
+        note="; ".join(notes),
+        detail=canonical(detail),
+    )
+
+
+def _number(value: float) -> float | None:
+    """Six digits; None for NaN and infinity, which JSON has not."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _mean(values: Tensor) -> float | None:
+    """Of the members that have one: a network that never beat its start has no training loss."""
+    return _number(float(values.double().nanmean()))
+
+
+def _three(values: Tensor) -> list[float]:
+    """Least, median and greatest."""
+    ordered = values.double().sort().values
+    return [float(ordered[0]), float(ordered.median()), float(ordered[-1])]
+
+
+def _content(z: Tensor) -> bytes:
+    digest = hashlib.blake2b(f"{z.dtype} {z.shape}".encode(), digest_size=32)
+    digest.update(z.cpu().contiguous().numpy().data)
+    return digest.digest()

@@ -1,0 +1,150 @@
+"""Networks that differ in nothing but their seed, trained side by side as one stacked model.
+
+Their parameters lie in one tensor per layer, (members, ...), so that a step of all of them costs little more calls
+than a step of one: small networks spend their time on calls, not on arithmetic. Each member has the weights, batches
+and label noise of its solo run and shares nothing with the others, so its results are those of the solo run up to
+the rounding of batched products and of the fused optimiser.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from infoplane.data.images import Split, read_split
+from infoplane.data.resident import ResidentSplit
+from infoplane.errors import UserError
+from infoplane.models.batchnorm import has_batchnorm
+from infoplane.models.build import build
+from infoplane.specs import StackSpec
+from infoplane.training import optimizer as optimizers
+from infoplane.training.batches import Batches, with_label_noise
+from infoplane.training.learner import EVALUATION_BATCH, part
+from infoplane.training.run import Run, reproducible
+from infoplane.training.state import StateFolder, digest
+
+
+def train_stack(
+    spec: StackSpec,
+    train_split: Path,
+    validation_split: Path,
+    outputs: Sequence[tuple[Path, Path]],
+    state_folder: Path,
+    device: torch.device,
+) -> None:
+    """Train one network per seed and write the checkpoints and the history of each, as `infoplane.training.run.train`.
+
+    outputs: checkpoints and history of each seed, in the order of ``spec.seeds``. A member that diverges ends there,
+    the others go on. Raises `UserError` for splits that cannot be read and for networks that cannot be stacked.
+    """
+    reproducible()
+    images, validation = read_split(train_split), read_split(validation_split)
+    folder = StateFolder(state_folder / digest(spec, Path(__file__), train_split, validation_split))
+    run = Run(spec.runs, Stack(spec, images, validation, device), images, folder, device)
+    run.to_the_end()
+    run.write(outputs)
+
+
+class Stack:
+    """A `Learner` of several members; raises `UserError` for networks that cannot be stacked."""
+
+    def __init__(self, spec: StackSpec, train_images: Split, validation: Split, device: torch.device) -> None:
+        self.training = spec.training
+        self.images, self.validation = ResidentSplit(train_images, device), ResidentSplit(validation, device)
+        samples, classes = len(self.images), train_images.classes
+        noise, labels = self.training.label_noise, self.images.labels
+        self.labels = torch.stack([with_label_noise(labels, classes, noise, seed) for seed in spec.seeds])
+        self.batches = [Batches(samples, self.training.batch_size, seed, device) for seed in spec.seeds]
+        self.batches_per_epoch = self.batches[0].per_epoch
+        networks = [
+            build(spec.architecture, spec.shortcut, train_images.shape, classes, seed).to(device) for seed in spec.seeds
+        ]
+        if has_batchnorm(networks[0]):
+            raise UserError("networks with BatchNorm cannot learn side by side: leave training.stack_seeds false.")
+        self.template = copy.deepcopy(networks[0])
+        """What is computed; its own weights are never used."""
+        self.parameters = sum(p.numel() for p in self.template.parameters())
+        self.stacked = _stacked(networks)
+        self.optimizer = optimizers.make(list(self.stacked.values()), self.training, stacked=True)
+        self.sums = torch.zeros(len(networks), 3, dtype=torch.float64, device=device)
+        self.gradient_norms: list[float | None] = [None] * len(networks)
+
+    def update(self, step: int, rate: float, with_norms: bool) -> None:
+        rows = torch.stack([batches.rows(step) for batches in self.batches])  # (members, batch)
+        labels = self.labels.gather(1, rows)
+        half = self.training.precision == "bfloat16"
+        with torch.autocast(rows.device.type, torch.bfloat16, enabled=half):
+            logits = self._logits(self.images.normalised(rows), 0)
+        losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
+        losses = losses.view(labels.shape).mean(1)
+        self.optimizer.zero_grad()
+        losses.sum().backward()  # no member's loss depends on another's weights
+        optimizers.set_rate(self.optimizer, rate)
+        if with_norms:
+            squares = [_rows(p.grad).square().sum(1) for p in self.stacked.values() if p.grad is not None]
+            self.gradient_norms = torch.stack(squares).sum(0).sqrt().tolist()
+        self.optimizer.step()
+        with torch.no_grad():
+            self.sums[:, 0] += losses
+            self.sums[:, 1] += (logits.argmax(2) == labels).double().mean(1)
+            self.sums[:, 2] += 1
+
+    @torch.no_grad()
+    def evaluate(self) -> list[tuple[float, float]]:
+        trained = [value for value in self.stacked.values() if value.is_floating_point()]
+        finite = torch.stack([torch.isfinite(_rows(value)).all(1) for value in trained]).all(0).tolist()
+        totals = torch.zeros(len(self.batches), 2, dtype=torch.float64, device=self.sums.device)
+        self.template.eval()
+        for start in range(0, len(self.validation), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            labels = self.validation.labels[rows].expand(len(totals), -1)
+            logits = self._logits(self.validation.normalised(rows), None)
+            losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+            totals[:, 0] += losses.view(labels.shape).sum(1)
+            totals[:, 1] += (logits.argmax(2) == labels).sum(1)
+        self.template.train()
+        scores = (totals / len(self.validation)).tolist()
+        return [(s[0], s[1]) if fine else (math.nan, math.nan) for s, fine in zip(scores, finite, strict=True)]
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        return [{name: value[member] for name, value in self.stacked.items()} for member in range(len(self.batches))]
+
+    def state(self) -> dict[str, Tensor]:
+        tensors = {f"network/{name}": value for name, value in self.stacked.items()}
+        return tensors | {f"optimizer/{name}": v for name, v in optimizers.state_tensors(self.optimizer).items()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, value in part(tensors, "network/").items():
+                self.stacked[name].copy_(value)
+        optimizers.load_state(self.optimizer, part(tensors, "optimizer/"))
+
+    def _logits(self, images: Tensor, members: int | None) -> Tensor:
+        """Of every member, (members, n, classes); members: which axis of the images counts them, None where shared."""
+
+        def one(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(self.template, weights, (x,))
+
+        with sdpa_kernel(SDPBackend.MATH):  # the one kind of attention that can be batched over members
+            return vmap(one, (0, members))(self.stacked, images)
+
+
+def _rows(stacked: Tensor) -> Tensor:
+    """One row per member."""
+    return stacked.reshape(len(stacked), -1)
+
+
+def _stacked(networks: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Every tensor of the networks' state dicts with the members along a new first axis; what learns is a leaf."""
+    learns = {name: parameter.requires_grad for name, parameter in networks[0].named_parameters()}
+    states = [network.state_dict() for network in networks]
+    return {
+        name: torch.stack([state[name] for state in states]).requires_grad_(learns.get(name, False))
+        for name in states[0]
+    }

@@ -1,0 +1,106 @@
+"""Seeds trained side by side, as the workflow sees it: one job, one addressable result per seed, what becomes stale."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from workflow import Workflow, tiny
+
+from infoplane.storage.checkpoints import CheckpointFile
+
+AFTER = {"tables": 1, "charts": 1, "report": 1}
+
+
+def experiment() -> dict[str, Any]:
+    """Two architectures, of which one is trained as a stack of two seeds."""
+    return tiny() | {
+        "architectures": {
+            "mlp": {"width": 8, "blocks": 1, "training": {"stack_seeds": True}},
+            "resnet": {"width": 2, "blocks": 1},
+        },
+        "shortcuts": {"none": None},
+        "seeds": [0, 1],
+        "measures": {"linear": None},
+        "charts": {"plane": {"kind": "information_plane"}},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The experiment, trained; what comes after training is only planned."""
+    workflow = Workflow.copy_to(tmp_path_factory.mktemp("stacked"), experiment())
+    workflow.snakemake("--until", "train", "train_stack")
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished: Workflow) -> Iterator[Workflow]:
+    """The same; what a test edits is put back."""
+    files = [finished.config, *(finished.root / "src").rglob("*.py")]
+    before = {path: path.read_bytes() for path in files}
+    yield finished
+    for path, content in before.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def edit(workflow: Workflow, **changes: Any) -> None:
+    workflow.write(workflow.read() | changes)
+
+
+LEFT = {"activations": 4, "measures": 4, **AFTER}
+
+
+def test_every_seed_has_its_own_result(workflow: Workflow) -> None:
+    assert workflow.pending() == LEFT
+    for seed in (0, 1):
+        folder = workflow.results / "train" / "mlp" / "none" / f"seed{seed}"
+        about = CheckpointFile(folder / "checkpoints.safetensors").metadata
+        assert about["spec"]["seed"] == seed and about["stacked_seeds"] == [0, 1]
+        assert pl.read_parquet(folder / "history.parquet")["step"].max() == 6
+    assert (workflow.results / "logs" / "train_stack" / "mlp" / "none.log").exists()
+    solo = workflow.results / "train" / "resnet" / "none" / "seed1" / "checkpoints.safetensors"
+    assert "stacked_seeds" not in CheckpointFile(solo).metadata
+    assert not list(workflow.results.rglob("*.part")) and not list((workflow.results / ".state").glob("*"))
+
+
+def test_a_fresh_run_has_one_training_job_per_stack(tmp_path: Path) -> None:
+    workflow = Workflow.copy_to(tmp_path / "copy", experiment())
+    assert workflow.pending() == {"data": 1, "train": 2, "train_stack": 1, **LEFT}
+
+
+def test_a_new_seed_trains_the_stacks_anew_and_the_others_alone(workflow: Workflow) -> None:
+    edit(workflow, seeds=[0, 1, 2])
+    found = workflow.pending()
+    assert found == {"train": 1, "train_stack": 1, "activations": 6, "measures": 6, **AFTER}
+
+
+def test_a_new_shortcut_leaves_the_stacks_that_are_there(workflow: Workflow) -> None:
+    edit(workflow, shortcuts={"none": None, "gated": None})
+    assert workflow.pending() == {"train": 2, "train_stack": 1, "activations": 8, "measures": 8, **AFTER}
+
+
+def test_code_of_stacks_concerns_no_solo_run(workflow: Workflow) -> None:
+    with (workflow.root / "src" / "infoplane" / "training" / "stack.py").open("a") as file:
+        file.write("\n# a comment\n")
+    found = workflow.pending()
+    assert found["train_stack"] == 1 and "train" not in found
+
+
+def test_the_training_loop_concerns_both(workflow: Workflow) -> None:
+    with (workflow.root / "src" / "infoplane" / "training" / "run.py").open("a") as file:
+        file.write("\n# a comment\n")
+    found = workflow.pending()
+    assert (found["train_stack"], found["train"]) == (1, 2)
+
+
+def test_networks_that_cannot_be_stacked_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    workflow = Workflow.copy_to(tmp_path / "copy", experiment() | {"training": {"stack_seeds": True}})
+    done = workflow.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert (
+        "error: experiment.yaml: architectures.resnet: training.stack_seeds: networks with the architecture 'resnet' "
+        "cannot learn side by side (BatchNorm's running statistics are each network's own): leave stack_seeds false."
+    ) in done.stdout
