@@ -1,0 +1,77 @@
+"""A variational lower bound of I(X;Z) in nats: InfoNCE, by a critic tested on probes that it was not trained on."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from infoplane.errors import UserError
+from infoplane.measures.estimate import Estimate
+from infoplane.measures.information.compression import compress, compress_once
+from infoplane.measures.information.coordinates import varying
+from infoplane.measures.information.variational import Critic, infonce
+from infoplane.measures.targets import Targets
+from infoplane.options import require, require_positive
+from infoplane.specs import canonical
+
+
+@dataclass(frozen=True)
+class Options:
+    dimensions: Annotated[int, "principal components of X and of Z that the critic sees at most"] = 64
+    hidden: Annotated[int, "units of the critic's hidden layer on either side"] = 128
+    width: Annotated[int, "outputs on either side, whose inner product is the score"] = 32
+    batch: Annotated[int, "pairs in a training step"] = 128
+    steps: Annotated[int, "training steps at most"] = 1000
+    learning_rate: Annotated[float, "of Adam"] = 1e-3
+    held_out: Annotated[
+        float, "share of the probes that the bound is evaluated on; log of their number is its limit"
+    ] = 0.4
+    seed: Annotated[int, "of the split, the critic and its batches"] = 0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "dimensions", "hidden", "width", "steps")
+        require(self.batch >= 2, f"batch must be at least 2, got {self.batch}")
+        require(self.learning_rate > 0, f"learning_rate must be above 0, got {self.learning_rate}")
+        require(0 < self.held_out < 0.9, f"held_out must be between 0 and 0.9, got {self.held_out}")
+
+
+def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
+    """A lower bound of I(X;Z) in nats of activations of shape (n, ...)."""
+    flat = z.flatten(1)
+    n, d = flat.shape
+
+    def finished(value: float | None, stderr: float | None, note: str, detail: str = "") -> list[Estimate]:
+        return [
+            Estimate(
+                measure="ixz_lower",
+                unit="nats",
+                value=value,
+                stderr=stderr,
+                reference=0.0,
+                n=n,
+                d=d,
+                note=note,
+                detail=detail,
+            )
+        ]
+
+    if not bool(torch.isfinite(flat).all()):
+        return finished(None, None, "non-finite")
+    if not varying(flat).shape[1]:
+        return finished(0.0, 0.0, "constant")
+    x = compress_once(targets.given, options.dimensions, "pca", options.seed)
+    code = compress(flat, options.dimensions, "pca", options.seed)
+    critic = Critic(
+        hidden=options.hidden,
+        width=options.width,
+        batch=options.batch,
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        held_out=options.held_out,
+    )
+    try:
+        found = infonce(x.code, code.code, critic, options.seed)
+    except UserError as error:
+        return finished(None, None, str(error))
+    return finished(found.value, found.stderr, found.note, canonical({"kept_x": x.kept, "kept_z": code.kept}))

@@ -1,0 +1,98 @@
+"""I(X;Z) and I(X;Z|Y) of a stochastic layer z = mu(x) + sigma(x) eps, whose density q(z|x) is known.
+
+Kawaguchi, Deng, Ji, Huang, "How does information bottleneck help deep learning?" (2023), section 5: Monte Carlo over
+one draw of z per sample, X being the samples themselves. Nats; densities are sums over all dimensions.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from infoplane.errors import UserError
+from infoplane.measures.information.neighbours import Information
+
+BLOCK = 1 << 24
+"""Elements of the n x n matrix, and of what it is made of, that are held at a time."""
+
+
+def draw_layer(mu: Tensor, sigma: Tensor, seed: int = 0) -> Tensor:
+    """z = mu + sigma eps, eps standard normal, float64; mu and sigma of shape (n, d), sigma broadcastable."""
+    generator = torch.Generator().manual_seed(seed)
+    eps = torch.randn(mu.shape, generator=generator, dtype=torch.float64).to(mu.device)
+    return mu.double() + sigma.double() * eps
+
+
+def log_densities(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
+    """log q(z_i|x_j) up to the constant -d/2 log 2 pi, shape (n, m); z (n, d), mu and sigma (m, d), float64.
+
+    By inner products, after a common shift that keeps what they cancel small.
+    """
+    centre = mu.mean(0)
+    z, mu = z - centre, mu - centre
+    rows = max(1, BLOCK // max(len(mu), z.shape[1]))
+    if bool((sigma == sigma[0, 0]).all()):
+        scale, norms = float(sigma[0, 0]), mu.square().sum(1) / 2
+        blocks = [part @ mu.T - norms - part.square().sum(1)[:, None] / 2 for part in z.split(rows)]
+        return torch.cat(blocks) / scale**2 - mu.shape[1] * math.log(scale)
+    precision = sigma.square().reciprocal()
+    offsets = (mu.square() * precision).sum(1) / 2 + sigma.log().sum(1)
+    blocks = [part.square() @ precision.T * -0.5 + part @ (mu * precision).T - offsets for part in z.split(rows)]
+    return torch.cat(blocks)
+
+
+def stochastic_information(mu: Tensor, sigma: Tensor, seed: int = 0, z: Tensor | None = None) -> Information:
+    """I(X;Z) = mean_i [log q(z_i|x_i) - log mean_j q(z_i|x_j)] in nats, X uniform over the n samples.
+
+    mu, sigma: (n, d), sigma > 0, broadcastable; z: draws of shape (n, d), or else one per sample is made with the
+    seed. It cannot exceed log n, and is noted when it is within `SATURATED` of it. Raises `UserError` for NaN,
+    infinity and a sigma that is not above 0.
+    """
+    z, mu, sigma = _checked(mu, sigma, seed, z)
+    return _about(_gains(z, mu, sigma), math.log(len(mu)))
+
+
+def conditional_information(
+    mu: Tensor, sigma: Tensor, labels: Tensor, seed: int = 0, z: Tensor | None = None
+) -> Information:
+    """I(X;Z|Y) in nats: `stochastic_information` within every class, weighted by the classes' shares.
+
+    labels: int64, shape (n,). It cannot exceed sum_y p(y) log n_y. Raises `UserError` as `stochastic_information`.
+    """
+    z, mu, sigma = _checked(mu, sigma, seed, z)
+    if len(labels) != len(mu):
+        raise UserError(f"{len(mu)} samples but {len(labels)} labels.")
+    gains, most = torch.zeros(len(mu), dtype=torch.float64, device=mu.device), 0.0
+    for label in torch.unique(labels):
+        rows = labels == label
+        gains[rows] = _gains(z[rows], mu[rows], sigma[rows])
+        most += float(rows.double().mean()) * math.log(int(rows.sum()))
+    return _about(gains, most)
+
+
+SATURATED = 0.1
+"""Share of the largest possible value within which a value only says that it is large."""
+
+
+def _gains(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
+    """log q(z_i|x_i) - log mean_j q(z_i|x_j) per sample."""
+    densities = log_densities(z, mu, sigma)
+    return densities.diagonal() - densities.logsumexp(1) + math.log(len(mu))
+
+
+def _about(gains: Tensor, most: float) -> Information:
+    value, stderr = float(gains.mean()), float(gains.std() / math.sqrt(len(gains))) if len(gains) > 1 else 0.0
+    saturated = most > 0 and value > (1 - SATURATED) * most
+    return Information(value, stderr, f"saturated: it cannot exceed {most:.2f}" if saturated else "")
+
+
+def _checked(mu: Tensor, sigma: Tensor, seed: int, z: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    mu = mu[:, None].double() if mu.ndim == 1 else mu.flatten(1).double()
+    sigma = torch.as_tensor(sigma, dtype=torch.float64, device=mu.device)
+    sigma = (sigma[:, None] if sigma.ndim == 1 and len(sigma) == len(mu) else sigma).expand(mu.shape)
+    if not bool(torch.isfinite(mu).all() and torch.isfinite(sigma).all()):
+        raise UserError("mu or sigma holds NaN or infinity.")
+    if not bool((sigma > 0).all()):
+        raise UserError("sigma must be above 0: without noise a layer's information is infinite.")
+    z = draw_layer(mu, sigma, seed) if z is None else z.double().reshape(mu.shape)
+    return z, mu, sigma
