@@ -178,6 +178,20 @@ def test_every_public_name_exists_and_explains_itself(name: str) -> None:
     assert f"`{name}`" in (REPOSITORY / "docs/own-activations.md").read_text(encoding="utf-8"), "name it in the docs"
 
 
+def test_public_functions_take_arrays_and_tensors_alike(arrays: dict[str, np.ndarray]) -> None:
+    x, z, y = arrays["x"].reshape(N, 12)[:, :2], arrays["last"][:, :2], arrays["y"]
+    public = infoplane.measures
+    for function, given in (
+        (public.ksg_information, (x, z)),
+        (public.entropy_information, (x, z)),
+        (public.ross_information, (z, y)),
+        (public.kde_information, (z, y)),
+        (public.regression_coefficient, (x, z)),
+        (public.effective_rank, (public.spectrum(z),)),
+    ):
+        assert function(*given) == function(*map(torch.as_tensor, given)), function.__name__
+
+
 def test_an_unknown_name_is_no_attribute() -> None:
     with pytest.raises(ImportError, match="cannot import name 'ksg3'"):
         exec("from infoplane.measures import ksg3")

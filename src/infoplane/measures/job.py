@@ -1,16 +1,14 @@
 """Measure every site of a run at every checkpoint, with one family, into one tidy Parquet file."""
 
-import hashlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
-from torch import Tensor
 
 from infoplane import registry
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.subject import Measured, Subject, Survey
+from infoplane.measures.subject import Measured, Subject, Survey, content
 from infoplane.options import NoOptions
 from infoplane.progress import progress
 from infoplane.provenance import versions
@@ -85,13 +83,7 @@ def _one_by_one(family: ModuleType, subject: Subject, options: Any) -> Survey:
     wanted = [(step, site) for step in subject.steps for site in subject.sites]
     for step, site in progress(wanted, f"measures: {family.__name__.rpartition('.')[2]}"):
         z = subject.read(step, site)
-        content = _content(z)
-        if content not in known:
-            known[content] = family.estimate(z, subject.targets, options)
-        yield Measured(step, site.name, site.part, site.depth, known[content])
-
-
-def _content(z: Tensor) -> bytes:
-    digest = hashlib.blake2b(f"{z.dtype} {z.shape}".encode(), digest_size=32)
-    digest.update(z.cpu().contiguous().numpy().data)
-    return digest.digest()
+        digest = content(z)
+        if digest not in known:
+            known[digest] = family.estimate(z, subject.targets, options)
+        yield Measured(step, site.name, site.part, site.depth, known[digest])

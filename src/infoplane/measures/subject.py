@@ -5,6 +5,7 @@ run, ``survey(subject, options)``: where checkpoints share work, where several s
 are measured. ``READS`` in its file names what it needs of the run; without it, activations.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,6 +130,13 @@ class Subject:
         """Whether training finished or diverged, and at which step."""
         found = (self.activations if self.activations_path else self.checkpoints).metadata
         return {name: found.get(name) for name in ("status", "diverged_at")}
+
+
+def content(z: Tensor) -> bytes:
+    """A digest of an activation: the same for activations that are bit for bit the same."""
+    digest = hashlib.blake2b(f"{z.dtype} {z.shape}".encode(), digest_size=32)
+    digest.update(z.cpu().contiguous().numpy().data)
+    return digest.digest()
 
 
 Survey = Iterator[Measured]

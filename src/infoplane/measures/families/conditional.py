@@ -11,6 +11,7 @@ from infoplane.measures.estimate import Estimate
 from infoplane.measures.information.conditional import conditional_information, stochastic_information
 from infoplane.measures.information.coordinates import varying
 from infoplane.measures.information.neighbours import Information
+from infoplane.measures.information.reported import in_nats
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
 from infoplane.specs import canonical
@@ -46,9 +47,9 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     flat = z.flatten(1)
     n, d = flat.shape
     if not bool(torch.isfinite(flat).all()):
-        return [_estimate(name, n, d, None, "non-finite") for name in ("ixz", "ixz_given_y")]
+        return [in_nats(name, n, d, None, "non-finite") for name in ("ixz", "ixz_given_y")]
     if not varying(flat).shape[1]:
-        return [_estimate(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "ixz_given_y")]
+        return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "ixz_given_y")]
     # wide activations stay in float32 here: the noise is far above its rounding
     mu = rotate_to_rank(flat.double() if flat.numel() <= WIDE else flat.float()).double()
     sigma = options.noise * mu.square().sum(1).mean().sqrt()
@@ -60,7 +61,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     about = f"of Z with noise {options.noise:g}"
     detail = canonical({"noise": options.noise, "sigma": float(sigma), "draws": options.draws})
     return [
-        _estimate(name, n, d, mean(several), "; ".join(filter(None, [several[0].note, about])), detail)
+        in_nats(name, n, d, mean(several), "; ".join(filter(None, [several[0].note, about])), detail)
         for name, several in found.items()
     ]
 
@@ -70,17 +71,3 @@ def mean(several: list[Information]) -> Information:
     value = math.fsum(one.value for one in several) / len(several)
     stderr = math.fsum(one.stderr for one in several) / len(several)
     return Information(value, stderr)
-
-
-def _estimate(measure: str, n: int, d: int, found: Information | None, note: str, detail: str = "") -> Estimate:
-    return Estimate(
-        measure=measure,
-        unit="nats",
-        value=found.value if found else None,
-        stderr=found.stderr if found else None,
-        reference=0.0,
-        n=n,
-        d=d,
-        note=note,
-        detail=detail,
-    )

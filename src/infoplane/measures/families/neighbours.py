@@ -14,6 +14,7 @@ from infoplane.measures.information.coordinates import smooth_scores, varying
 from infoplane.measures.information.mutual import NEIGHBOURS, class_information, mutual_information
 from infoplane.measures.information.nearest import intrinsic_dimension
 from infoplane.measures.information.neighbours import Information
+from infoplane.measures.information.reported import in_nats
 from infoplane.measures.targets import Targets
 from infoplane.options import require
 from infoplane.specs import canonical
@@ -72,9 +73,9 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     flat = z.flatten(1)
     n, d = flat.shape
     if not bool(torch.isfinite(flat).all()):
-        return [_estimate(name, n, d, None, "non-finite") for name in ("ixz", "izy")]
+        return [in_nats(name, n, d, None, "non-finite") for name in ("ixz", "izy")]
     if not varying(flat).shape[1]:
-        return [_estimate(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "izy")]
+        return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "izy")]
     x = compress_once(targets.given, options.dimensions, options.compress, options.seed, options.jitter)
     code = compress(flat, options.dimensions, options.compress, options.seed, options.noise)
     wide = (targets.given[0].numel(), d)
@@ -148,21 +149,4 @@ def _finished(
         notes.append(f"of at most {options.dimensions} dimensions each ({options.compress})")
     if options.noise:
         notes.append(f"noise {options.noise:g} added to Z")
-    return _estimate(measure, setting.n, d, found, "; ".join(filter(None, notes)), off, canonical(detail))
-
-
-def _estimate(
-    measure: str, n: int, d: int, found: Information | None, note: str, off: float | None = None, detail: str = ""
-) -> Estimate:
-    return Estimate(
-        measure=measure,
-        unit="nats",
-        value=found.value if found else None,
-        stderr=found.stderr if found else None,
-        reference=0.0,
-        n=n,
-        d=d,
-        calibration=off,
-        note=note,
-        detail=detail,
-    )
+    return in_nats(measure, setting.n, d, found, "; ".join(filter(None, notes)), canonical(detail), off)

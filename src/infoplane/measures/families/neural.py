@@ -1,6 +1,5 @@
 """Trained decoder networks (MLP, convolutional or token) for Z-X and Z-Y, early-stopped and cross-fitted."""
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from infoplane.measures.decoding.neural import (
 from infoplane.measures.decoding.splitwise import principal_components
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.subject import Measured, Subject, Survey
+from infoplane.measures.subject import Measured, Subject, Survey, content
 from infoplane.measures.targets import Targets
 from infoplane.options import require, require_positive
 from infoplane.progress import progress
@@ -95,7 +94,7 @@ def survey(subject: Subject, options: Options) -> Survey:
             known.clear()
         for steps in _groups(subject.steps, math.prod(site.stored_shape), targets, splits, options):
             read = {step: subject.read(step, site) for step in steps}
-            contents = {step: _content(z) for step, z in read.items()}
+            contents = {step: content(z) for step, z in read.items()}
             new = {contents[step]: z for step, z in read.items() if contents[step] not in known}
             if new:
                 found, last = _decode(list(new.values()), targets, splits, options, warm)
@@ -256,9 +255,3 @@ def _three(values: Tensor) -> list[float]:
     """Least, median and greatest."""
     ordered = values.double().sort().values
     return [float(ordered[0]), float(ordered.median()), float(ordered[-1])]
-
-
-def _content(z: Tensor) -> bytes:
-    digest = hashlib.blake2b(f"{z.dtype} {z.shape}".encode(), digest_size=32)
-    digest.update(z.cpu().contiguous().numpy().data)
-    return digest.digest()

@@ -10,6 +10,8 @@ from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.information.compression import compress, compress_once
 from infoplane.measures.information.coordinates import varying
+from infoplane.measures.information.neighbours import Information
+from infoplane.measures.information.reported import in_nats
 from infoplane.measures.information.variational import Critic, infonce
 from infoplane.measures.targets import Targets
 from infoplane.options import require, require_positive
@@ -41,25 +43,10 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     flat = z.flatten(1)
     n, d = flat.shape
 
-    def finished(value: float | None, stderr: float | None, note: str, detail: str = "") -> list[Estimate]:
-        return [
-            Estimate(
-                measure="ixz_lower",
-                unit="nats",
-                value=value,
-                stderr=stderr,
-                reference=0.0,
-                n=n,
-                d=d,
-                note=note,
-                detail=detail,
-            )
-        ]
-
     if not bool(torch.isfinite(flat).all()):
-        return finished(None, None, "non-finite")
+        return [in_nats("ixz_lower", n, d, None, "non-finite")]
     if not varying(flat).shape[1]:
-        return finished(0.0, 0.0, "constant")
+        return [in_nats("ixz_lower", n, d, Information(0.0, 0.0), "constant")]
     x = compress_once(targets.given, options.dimensions, "pca", options.seed)
     code = compress(flat, options.dimensions, "pca", options.seed)
     critic = Critic(
@@ -73,5 +60,5 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     try:
         found = infonce(x.code, code.code, critic, options.seed)
     except UserError as error:
-        return finished(None, None, str(error))
-    return finished(found.value, found.stderr, found.note, canonical({"kept_x": x.kept, "kept_z": code.kept}))
+        return [in_nats("ixz_lower", n, d, None, str(error))]
+    return [in_nats("ixz_lower", n, d, found, found.note, canonical({"kept_x": x.kept, "kept_z": code.kept}))]
