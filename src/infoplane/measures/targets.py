@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from infoplane.errors import UserError
+from infoplane.measures.decoding.gram import BLOCK
 
 FEWEST_PROBES = 8
 
@@ -72,15 +73,20 @@ class Targets:
 
 
 def rotate_to_rank(inputs: Tensor) -> Tensor:
-    """Fewer columns with the same centred inner products: (n, D) -> (n, min(n - 1, D)).
+    """Fewer columns with the same centred inner products: (n, D), any float dtype -> float64, (n, min(n - 1, D)).
 
     Leave-one-out errors depend on X only through these, so nothing is lost.
     """
-    inputs = inputs - inputs.mean(0)
     n, d = inputs.shape
     if d < n:
-        return inputs
-    values, vectors = torch.linalg.eigh((inputs @ inputs.T).cpu())
+        inputs = inputs.double()
+        return inputs - inputs.mean(0)
+    products = torch.zeros(n, n, dtype=torch.float64, device=inputs.device)
+    for block in inputs.split(max(1, BLOCK // n), dim=1):
+        centred = block.double()
+        centred = centred - centred.mean(0)
+        products.addmm_(centred, centred.T)
+    values, vectors = torch.linalg.eigh(products.cpu())
     return (vectors[:, 1:] * values[1:].clamp_(min=0).sqrt()).to(inputs.device)
 
 

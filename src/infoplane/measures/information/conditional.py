@@ -12,7 +12,7 @@ from torch import Tensor
 from infoplane.errors import UserError
 from infoplane.measures.information.neighbours import Information
 
-BLOCK = 1 << 24
+BLOCK = 1 << 22
 """Elements of the n x n matrix, and of what it is made of, that are held at a time."""
 
 
@@ -75,9 +75,13 @@ SATURATED = 0.1
 
 
 def _gains(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-    """log q(z_i|x_i) - log mean_j q(z_i|x_j) per sample."""
-    densities = log_densities(z, mu, sigma)
-    return densities.diagonal() - densities.logsumexp(1) + math.log(len(mu))
+    """log q(z_i|x_i) - log mean_j q(z_i|x_j) per sample, some rows of the n x n matrix at a time."""
+    rows = max(1, BLOCK // len(mu))
+    parts = []
+    for first in range(0, len(mu), rows):
+        densities = log_densities(z[first : first + rows], mu, sigma)
+        parts.append(densities.diagonal(first) - densities.logsumexp(1))
+    return torch.cat(parts) + math.log(len(mu))
 
 
 def _about(gains: Tensor, most: float) -> Information:
