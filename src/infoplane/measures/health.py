@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from infoplane.measures.decoding.gram import BLOCK, ROUNDING
+from infoplane.measures.decoding.gram import BLOCK, varying_features
 
 RESIDUAL_VARIANCE = 3.0
 """Variance of a residual addition's responses in units of its shortcut's, as `predicted_survivors` takes it."""
@@ -26,9 +26,7 @@ def surviving_share(z: Tensor) -> float:
 
 def active_share(z: Tensor) -> float:
     """Share of the units that vary over the samples, up to float32 rounding."""
-    flat = z.flatten(1)
-    low, high = flat.amin(0).double(), flat.amax(0).double()
-    return float((high - low > ROUNDING * torch.maximum(low.abs(), high.abs())).double().mean())
+    return float(varying_features(z.flatten(1)).double().mean())
 
 
 def cantelli_bound(mean: float, variance: float) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.learning_curve import Limit, halves, zx_limit, zy_limit
 from infoplane.measures.decoding.logistic import cross_validate, problem
-from infoplane.measures.decoding.ridge import Choice, constant_losses
+from infoplane.measures.decoding.ridge import Choice, constant_losses, normalised_error
 from infoplane.measures.decoding.views import AllFeatures, Kernel, SomeLandmarks, WholeGram
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets
@@ -97,13 +97,11 @@ def _zx(
     losses, constant = kernels.ridge.losses, constant_losses(targets.inputs)
     if not float(constant.sum()) > 0:
         return replace(zx, note="constant input")
-    value = float(losses.sum() / constant.sum())
-    # of a ratio of two means over the same samples (delta method)
-    spread = (losses - value * constant).std() / constant.mean()
+    value, stderr = normalised_error(losses, constant)
     zx = replace(
         zx,
         value=value,
-        stderr=float(spread) / math.sqrt(zx.n),
+        stderr=stderr,
         ridge=kernels.ridge.ridge,
         folds=zx.n,
         edge=_edges(kernels.ridge, kernels.x),

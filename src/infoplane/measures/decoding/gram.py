@@ -49,13 +49,18 @@ def standardised_blocks(z: Tensor, block: int) -> Iterator[Tensor]:
     """
     for part in z.split(max(1, block // len(z)), dim=1):
         values = part.double()
-        low, high = values.amin(0), values.amax(0)
-        varies = high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
-        if not bool(varies.all()):
-            values = values[:, varies]
+        kept = varying_features(values)
+        if not bool(kept.all()):
+            values = values[:, kept]
         values = values - values.mean(0)
         values /= values.square().mean(0).sqrt()
         yield values
+
+
+def varying_features(z: Tensor) -> Tensor:
+    """Which features of activations of shape (n, d) vary by more than float32's rounding; bool, shape (d,)."""
+    low, high = z.amin(0).double(), z.amax(0).double()
+    return high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
 
 
 def squared_distances(gram: Gram) -> Tensor:

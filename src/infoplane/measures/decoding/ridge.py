@@ -117,6 +117,16 @@ def constant_losses(inputs: Tensor) -> Tensor:
     return (inputs - inputs.mean(0)).square_().sum(1) * (n / (n - 1)) ** 2
 
 
+def normalised_error(losses: Tensor, constant: Tensor) -> tuple[float, float]:
+    """Held-out squared losses over those of the constant predictor, and the standard error over samples.
+
+    The error is of a ratio of two means over the same samples (delta method). losses, constant: shape (n,).
+    """
+    value = float(losses.sum() / constant.sum())
+    spread = (losses - value * constant).std() / constant.mean()
+    return value, float(spread) / math.sqrt(len(losses))
+
+
 def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float]) -> Choice:
     """The ridge with the least leave-one-out error: the best of a descending grid, then one parabolic step."""
     if basis.beyond is not None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from infoplane.measures.decoding.gram import BLOCK, ROUNDING
+from infoplane.measures.decoding.gram import BLOCK, varying_features
 
 
 def standardise(z: Tensor) -> tuple[Tensor, int]:
@@ -16,8 +16,7 @@ def standardise(z: Tensor) -> tuple[Tensor, int]:
     kept = 0
     for block, into in zip(z.split(max(1, BLOCK // n), 1), found.split(max(1, BLOCK // n), 1), strict=True):
         values = block.double()
-        low, high = values.amin(0), values.amax(0)
-        varies = high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
+        varies = varying_features(values)
         values = values - values.mean(0)
         values /= values.square().mean(0).sqrt().clamp(min=torch.finfo(values.dtype).tiny)
         into.copy_(torch.where(varies, values, 0))

@@ -35,7 +35,7 @@ from infoplane.measures.counterfactuals import (
     together,
     without_antiparallel,
 )
-from infoplane.measures.decoding.ridge import decades
+from infoplane.measures.decoding.ridge import decades, normalised_error
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.families import linear
 from infoplane.measures.subject import Addition, Measured, Subject, Survey
@@ -247,13 +247,7 @@ def _told(
         elif not known and constant:
             value, known = reference, "constant"
         elif not known and measure == "zx":
-            value, stderr = _nmse(losses[0](), of_mean)
+            value, stderr = normalised_error(losses[0](), of_mean)
         elif not known:
             value, stderr = _mean(losses[1]())
         yield _estimate(f"{measure}_{name}", unit, value, z, reference=reference, stderr=stderr, note=known, **more)
-
-
-def _nmse(losses: Tensor, constant: Tensor) -> tuple[float, float]:
-    """Ratio of mean losses, and its standard error (delta method)."""
-    value = float(losses.sum() / constant.sum())
-    return value, float((losses - value * constant).std() / constant.mean()) / math.sqrt(len(losses))

@@ -23,6 +23,7 @@ from infoplane.measures.decoding.neural import (
     squared_error,
     train,
 )
+from infoplane.measures.decoding.ridge import normalised_error
 from infoplane.measures.decoding.splitwise import principal_components
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
@@ -200,11 +201,9 @@ def _estimate(
     count, held_out = len(splits), len(judged.losses)
     own = slice(place * count, (place + 1) * count)
     if blank.unit == "nmse":
-        value = float(judged.losses.sum() / judged.constant.sum())
-        # of a ratio of two means over the same samples (delta method)
-        spread = float((judged.losses - value * judged.constant).std() / judged.constant.mean())
+        value, stderr = normalised_error(judged.losses, judged.constant)
     else:
-        value, spread = float(judged.losses.mean()), float(judged.losses.std())
+        value, stderr = float(judged.losses.mean()), float(judged.losses.std()) / math.sqrt(held_out)
     diverged = int(fit.diverged[own].sum())
     at_limit = float(fit.limited[own].double().mean())
     notes = []
@@ -234,7 +233,7 @@ def _estimate(
     return replace(
         blank,
         value=value,
-        stderr=spread / math.sqrt(held_out),
+        stderr=stderr,
         edge="epochs:high" if at_limit else "",
         note="; ".join(notes),
         detail=canonical(detail),

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from infoplane.errors import UserError
-from infoplane.measures.decoding.gram import ROUNDING
+from infoplane.measures.decoding.gram import varying_features
 
 KNOTS = 64
 """Quantiles through which `smooth_scores` passes: few, so that it does not regulate the gaps between neighbours."""
@@ -23,8 +23,7 @@ def as_columns(x: Tensor, name: str) -> Tensor:
 
 def varying(x: Tensor) -> Tensor:
     """The columns of (n, d) that vary by more than rounding; possibly none."""
-    low, high = x.amin(0), x.amax(0)
-    return x[:, high - low > ROUNDING * torch.maximum(low.abs(), high.abs())]
+    return x[:, varying_features(x)]
 
 
 def smooth_scores(x: Tensor, knots: int = KNOTS) -> Tensor:

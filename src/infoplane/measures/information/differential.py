@@ -12,7 +12,7 @@ from torch import Tensor
 from infoplane.errors import UserError
 from infoplane.measures.information.coordinates import as_columns, smooth_scores, whiten
 from infoplane.measures.information.nearest import nearest
-from infoplane.measures.information.neighbours import Information, prepared
+from infoplane.measures.information.neighbours import Information, averaged, prepared
 from infoplane.measures.information.weights import GUARD, neighbour_weights
 
 PER_DIMENSION = 5
@@ -28,7 +28,7 @@ def neighbour_entropy(x: Tensor, k: int = 3, weighted: bool = False) -> Informat
     """
     x = as_columns(x, "x")
     terms, note = _entropy_terms(x, k, weighted)
-    return Information(float(terms.mean()), float(terms.std() / math.sqrt(len(terms))), note)
+    return averaged(terms, [note])
 
 
 def entropy_information(x: Tensor, z: Tensor, k: int = 3, weighted: bool = False, scores: bool = True) -> Information:
@@ -44,8 +44,7 @@ def entropy_information(x: Tensor, z: Tensor, k: int = 3, weighted: bool = False
         x, z = smooth_scores(x), smooth_scores(z)
     parts = [_entropy_terms(columns, k, weighted) for columns in (x, z, torch.cat([x, z], 1))]
     terms = parts[0][0] + parts[1][0] - parts[2][0]
-    note = "; ".join(sorted({note for _, note in parts if note}))
-    return Information(float(terms.mean()), float(terms.std() / math.sqrt(len(terms))), note)
+    return averaged(terms, sorted({note for _, note in parts}))
 
 
 def entropy_class_information(
@@ -75,7 +74,7 @@ def entropy_class_information(
         inside, note = _entropy_terms(z[rows].contiguous(), min(k, size // 4), weighted)
         terms[rows] -= inside
         notes.add(note)
-    return Information(float(terms.mean()), float(terms.std() / math.sqrt(len(terms))), "; ".join(sorted(notes - {""})))
+    return averaged(terms, sorted(notes))
 
 
 def _entropy_terms(x: Tensor, k: int, weighted: bool) -> tuple[Tensor, str]:

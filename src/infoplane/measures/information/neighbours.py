@@ -3,6 +3,8 @@
 All in nats, in the maximum norm, from samples: tensors of shape (n,) or (n, d).
 """
 
+import math
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import torch
@@ -48,7 +50,7 @@ def ksg_information(x: Tensor, z: Tensor, k: int = 1, variant: Variant = "ksg2",
     else:
         constant -= 1 / k
         counts = [count_within(part, _reach(part, positions), strict=False) for part in (x, z)]
-    return _mean(constant - torch.digamma(counts[0]) - torch.digamma(counts[1]), notes)
+    return averaged(constant - torch.digamma(counts[0]) - torch.digamma(counts[1]), notes)
 
 
 def ross_information(z: Tensor, labels: Tensor, k: int = 3, scores: bool = True) -> Information:
@@ -86,7 +88,7 @@ def ross_information(z: Tensor, labels: Tensor, k: int = 3, scores: bool = True)
         notes.append("duplicate rows")
     # the k-th neighbour itself is counted instead of the sample, as Ross does: strictly nearer ones, and one
     within = count_within(z, radii, strict=True) + 1
-    return _mean(_digamma(n) + torch.digamma(used) - torch.digamma(sizes) - torch.digamma(within), notes)
+    return averaged(_digamma(n) + torch.digamma(used) - torch.digamma(sizes) - torch.digamma(within), notes)
 
 
 def prepared(x: Tensor, other: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -109,5 +111,6 @@ def _digamma(value: int) -> float:
     return float(torch.digamma(torch.tensor(float(value), dtype=torch.float64)))
 
 
-def _mean(terms: Tensor, notes: list[str]) -> Information:
-    return Information(float(terms.mean()), float(terms.std() / len(terms) ** 0.5), "; ".join(notes))
+def averaged(terms: Tensor, notes: Iterable[str]) -> Information:
+    """The mean of one term per sample, with its standard error and the notes that are not empty."""
+    return Information(float(terms.mean()), float(terms.std() / math.sqrt(len(terms))), "; ".join(filter(None, notes)))
