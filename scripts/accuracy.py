@@ -15,8 +15,9 @@ def main() -> None:
     parser.add_argument("--png", type=Path, required=True, help="output, two pixels per point")
     args = parser.parse_args()
 
-    from infoplane.charts import accuracy_chart, accuracy_page, render
+    from infoplane.charts import accuracy_chart, render
     from infoplane.charts.accuracy import Accuracy
+    from infoplane.report import accuracy_page
 
     accuracy = Accuracy.read(args.truths)
     spec = accuracy_chart.spec(accuracy)

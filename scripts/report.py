@@ -14,10 +14,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="output, HTML")
     args = parser.parse_args()
 
-    from infoplane.charts import report
     from infoplane.charts.frames import Tables
+    from infoplane.report import page
 
-    report.write(Tables.read(args.measures, args.history), args.charts, args.output)
+    page.write(Tables.read(args.measures, args.history), args.charts, args.output)
 
 
 if __name__ == "__main__":

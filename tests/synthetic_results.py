@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from infoplane.charts.frames import Tables
+from infoplane.measures.estimate import BLOCKS
 from infoplane.storage.parquet import write_rows
 from infoplane.tables import HISTORY, MEASURES, ExpectedRun, collect
 
@@ -37,6 +39,13 @@ def zx(shortcut: str, depth: float, time: float, seed: int) -> float:
 
 def zy(depth: float, time: float, seed: int) -> float:
     return max(0.02, LABEL_ENTROPY * (0.95 - 0.25 * depth * 0.2 - (0.35 + 0.45 * depth) * time) + 0.02 * seed)
+
+
+def blocks(value: float, seed: int, depth: int) -> list[float]:
+    """The value on every part of the probe: the same ups and downs at all checkpoints of a site, whose mean is 0."""
+    ups = [math.sin(1 + 2.4 * part + seed + depth) for part in range(BLOCKS)]
+    mean = sum(ups) / BLOCKS
+    return [value * (1 + 0.1 * (up - mean)) for up in ups]
 
 
 def measure_rows(run: dict[str, Any], family: str, at: list[int], names: list[str]) -> list[dict[str, Any]]:
@@ -74,6 +83,7 @@ def measure_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
                         "constant_features": 0,
                         "note": "",
                         "detail": "",
+                        "blocks": blocks(value + worse, run["seed"], depth),
                         "extrapolated": None,
                         "calibration": None,
                     }
@@ -208,8 +218,8 @@ def config(
 
 
 def _schema(columns: dict[str, Any]) -> pa.Schema:
-    alias = {"String": "string", "Int64": "int64", "Float64": "double"}
-    return pa.schema([(name, pa.type_for_alias(alias[kind.__name__])) for name, kind in columns.items()])
+    frame = pl.DataFrame(schema=columns)
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def made(folder: Path, **shape: Any) -> Tables:

@@ -43,17 +43,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "activations": GROUND | {"data", "models"},
     "measures": GROUND | {"data", "models", "activations"},
     "tables": GROUND,
-    "charts": GROUND | {"tables"},
+    "phases": GROUND | {"tables"},
+    "charts": GROUND | {"tables", "phases"},
+    "report": GROUND | {"tables", "phases", "charts"},
 }
 """Arrows only run down: a module's floor, and the floors that it may stand on."""
 
 ONLY_IN = {
     "pydantic": {"config"},
-    "yaml": {"config", "charts"},
-    "polars": {"tables", "charts"},
+    "yaml": {"config", "report"},
+    "polars": {"tables", "phases", "charts", "report"},
     "altair": {"charts"},
     "vl_convert": {"charts"},
-    "jinja2": {"charts"},
+    "jinja2": {"charts", "report"},
     "snakemake": set(),
     "pickle": set(),
     "joblib": set(),

@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 RUN = {"architecture": "resnet", "shortcut": "identity", "seed": 3}
 SITES = ("stem.z", "block1.s", "block1.f", "block1.z")
 SHAPES = {"stem.z": (2, 3), "block1.s": (2, 3), "block1.f": (5,), "block1.z": (5,)}
-FAMILIES = [name for name in registry.names("measure") if registry.reads(name) == ("activations",)]
+FAMILIES = [name for name in registry.names("measure") if registry.reads("measure", name) == ("activations",)]
 DECODERS = ("linear", "kernel")
 
 

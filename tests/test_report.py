@@ -13,10 +13,11 @@ import pytest
 import synthetic_results as synthetic
 
 from infoplane import registry
-from infoplane.charts import render, report
+from infoplane.charts import render
 from infoplane.charts.frames import Tables
-from infoplane.charts.summary import diagnostics, headlines
 from infoplane.errors import UserError
+from infoplane.report import page as report
+from infoplane.report.numbers import diagnostics, headlines
 from infoplane.tables import collect
 
 ROOT = Path(__file__).parents[1]

@@ -65,9 +65,12 @@ def summary(role: Role, name: str) -> str:
 
 
 @cache
-def reads(family: str) -> tuple[str, ...]:
-    """What of a run a measure family needs, by the literal ``READS`` in its file: activations, checkpoints."""
-    return tuple(_literal("measure", family, "READS", ("activations",)))
+def reads(role: Role, name: str) -> tuple[str, ...]:
+    """What a plug-in needs beyond what all of its role do, by the literal ``READS`` in its file.
+
+    Of a run a measure family needs activations or checkpoints; of an experiment a chart may need phases.
+    """
+    return tuple(_literal(role, name, "READS", ("activations",) if role == "measure" else ()))
 
 
 @cache

@@ -21,7 +21,9 @@ from infoplane.storage.parquet import open_parquet, read_rows, write_rows
 
 RUN = ("architecture", "shortcut", "seed")
 
-MEASURES: dict[str, type[pl.DataType]] = {
+Columns = dict[str, type[pl.DataType] | pl.DataType]
+
+MEASURES: Columns = {
     "architecture": pl.String,
     "shortcut": pl.String,
     "seed": pl.Int64,
@@ -47,13 +49,14 @@ MEASURES: dict[str, type[pl.DataType]] = {
     "constant_features": pl.Int64,
     "note": pl.String,
     "detail": pl.String,
+    "blocks": pl.List(pl.Float64),
 }
 """Columns of a run's measures file; the table adds ``capacity_gap``, ``dpi_excess`` and ``status``."""
 
 RISES = {"zx": 1, "zy": 1, "ixz": -1, "izy": -1}
 """Measures that the data-processing inequality binds, and whether they may rise (1) or fall (-1) with depth."""
 
-HISTORY: dict[str, type[pl.DataType]] = {
+HISTORY: Columns = {
     "architecture": pl.String,
     "shortcut": pl.String,
     "seed": pl.Int64,
@@ -172,9 +175,7 @@ def _state(found: dict[str, Any] | None) -> dict[str, Any]:
     return {"status": found.get("status", "finished"), "diverged_at": found.get("diverged_at")}
 
 
-def _frame(
-    path: Path, found: dict[str, Any] | None, columns: dict[str, type[pl.DataType]], keys: dict[str, Any]
-) -> pl.LazyFrame:
+def _frame(path: Path, found: dict[str, Any] | None, columns: Columns, keys: dict[str, Any]) -> pl.LazyFrame:
     """One file's rows under the experiment's labels, or one row of keys when it is missing."""
     status = pl.lit(_state(found)["status"]).alias("status")
     if found is None:
@@ -188,9 +189,7 @@ def _frame(
     return scan.with_columns(labels).select([pl.col(n).cast(t) for n, t in columns.items()] + [status])
 
 
-def _collected(
-    frames: list[pl.LazyFrame], columns: dict[str, type[pl.DataType]], order: list[str], sources: list[Path]
-) -> pl.DataFrame:
+def _collected(frames: list[pl.LazyFrame], columns: Columns, order: list[str], sources: list[Path]) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame(schema=columns | {"status": pl.String})
     try:

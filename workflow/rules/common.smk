@@ -39,8 +39,10 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 RUN = "{architecture}/{shortcut}/seed{seed}"
 SCRIPTS = str(BASE / "scripts")
-TEMPLATES = str(registry.PACKAGE / "charts" / "templates")
+CHART_PAGE = str(registry.PACKAGE / "charts" / "templates" / "chart.html.j2")
+TEMPLATES = str(registry.PACKAGE / "report" / "templates")
 STATE = f"{RESULTS}/.state"
+DRAWN = ("charts", "phases", "reconstructions", "histograms", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
 
@@ -90,7 +92,7 @@ def family_kind(wildcards):
 def measures_sources(wildcards):
     """The measure family's; where it reads checkpoints, it builds the network too."""
     family = ("measure", family_kind(wildcards))
-    if "checkpoints" in registry.reads(family_kind(wildcards)):
+    if "checkpoints" in registry.reads("measure", family_kind(wildcards)):
         return run_sources("measures", wildcards, family)
     return sources("measures", family)
 
@@ -98,7 +100,7 @@ def measures_sources(wildcards):
 def read_by_family(what, path):
     """An input function: the path, where the measure family reads this of a run; else nothing."""
     return lambda wildcards: (
-        path.format(**dict(wildcards.items())) if what in registry.reads(family_kind(wildcards)) else []
+        path.format(**dict(wildcards.items())) if what in registry.reads("measure", family_kind(wildcards)) else []
     )
 
 
@@ -121,12 +123,12 @@ def accuracy_sources(wildcards):
 def charts_sources(wildcards):
     return [
         *sources("charts", ("chart", chart_kind(wildcards))),
-        f"{TEMPLATES}/chart.html.j2",
+        CHART_PAGE,
     ]
 
 
 def report_sources(wildcards):
-    return [*sources("report"), *sorted(glob(f"{TEMPLATES}/report.*"))]
+    return [*sources("report"), *sorted(glob(f"{TEMPLATES}/report.*")), *sorted(glob(f"{TEMPLATES}/sections/*"))]
 
 
 def data_files(wildcards):
@@ -211,7 +213,7 @@ def tables_existing(wildcards):
 
 def experiment_spec(wildcards):
     """The configuration without what changes no number, in its own order, which charts follow."""
-    values = PLAN.config.model_dump(exclude={"charts", "accuracy", "device", "slots", "results"})
+    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "slots", "results"})
     values["data"].pop("folder")
     values["training"].pop("stack_seeds")
     if values["training"]["checkpoints"]["stages"] is None:

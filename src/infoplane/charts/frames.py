@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from infoplane.phases.results import Phases
 from infoplane.storage.parquet import read_rows
 
 IDENTITY = "identity"
@@ -20,18 +21,20 @@ HISTORY_POINTS_PER_DECADE = 12
 
 @dataclass(frozen=True)
 class Tables:
-    """The experiment's measures and history tables with their common metadata."""
+    """The experiment's measures and history tables with their common metadata; phases where they are read."""
 
     measures: pl.DataFrame
     history: pl.DataFrame
     metadata: dict[str, Any]
+    phases: Phases | None = None
 
     @classmethod
-    def read(cls, measures: Path, history: Path) -> Self:
-        """Read both tables; raises `UserError` when one is missing, truncated or something else."""
+    def read(cls, measures: Path, history: Path, phases: Sequence[Path] = ()) -> Self:
+        """Read the tables, and the phases' where wanted; raises `UserError` for one that is missing or damaged."""
         values, metadata = read_rows(measures)
         rows, _ = read_rows(history)
-        return cls(pl.DataFrame(values), pl.DataFrame(rows), metadata)
+        found = Phases.read(phases) if phases else None
+        return cls(pl.DataFrame(values), pl.DataFrame(rows), metadata, found)
 
     @cached_property
     def architectures(self) -> list[str]:

@@ -22,9 +22,9 @@ TITLE_CHARACTERS = 105
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def templates() -> jinja2.Environment:
-    """The pages' templates; everything that is not marked safe is escaped."""
-    loader = jinja2.FileSystemLoader(TEMPLATES)
+def templates(folder: Path = TEMPLATES) -> jinja2.Environment:
+    """A folder's templates; everything that is not marked safe is escaped."""
+    loader = jinja2.FileSystemLoader(folder)
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -120,6 +120,40 @@ class Accuracy(Section):
     families: dict[str, AccuracyOfOne] = Field({}, description="label of a measure -> what differs for it")
 
 
+class Phases(Section):
+    """How curves become phases: fit depth, compression height, labels and differences between shortcuts."""
+
+    family: str = Field("auto", description="measure's label; auto: kernel where it was measured")
+    margin: float = Field(0.01, ge=0, description="a change no larger than this share of the reference is none")
+    level: float = Field(0.95, gt=0.5, lt=1, description="of intervals, and the share of resamples that a label needs")
+    resamples: int = Field(1000, ge=100, description="of probes and seeds")
+    nulls: int = Field(200, ge=0, description="simulated curves that never move, per architecture, shortcut and site")
+    reference: str = Field(
+        "identity", description="label of the shortcut that the others are held against, where it is"
+    )
+
+
+class Reconstructions(Section):
+    """Inputs and what a decoder makes of them from the last block, X -> g(Z), for the report."""
+
+    images: int = Field(5, ge=0, description="probe images per network; 0: none")
+    checkpoints: int = Field(4, ge=2, description="first, last and the most telling between them")
+
+
+class Histograms(Section):
+    """How activations are distributed, for the report."""
+
+    bins: int = Field(40, ge=0, description="per site and checkpoint; 0: none")
+    checkpoints: int = Field(8, ge=2, description="evenly chosen, first and last among them")
+
+
+class Animation(Section):
+    """The information plane as a moving picture, for talks."""
+
+    format: Literal["none", "gif", "mp4"] = Field("gif", description="none: no moving picture")
+    seconds: float = Field(8.0, gt=0, description="how long it takes")
+
+
 class Experiment(Section):
     """One experiment: data x architectures x shortcuts x seeds, its measures and its charts."""
 
@@ -135,6 +169,10 @@ class Experiment(Section):
     charts: PluginSection = Field(
         {"information_plane": None}, description="label -> options; kind: the label's plug-in"
     )
+    phases: Phases = Phases()
+    reconstructions: Reconstructions = Reconstructions()
+    histograms: Histograms = Histograms()
+    animation: Animation = Animation()
     accuracy: Accuracy = Accuracy()
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     slots: int = Field(1, ge=1, description="jobs that may share one GPU")

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+BLOCKS = 20
+"""Parts of the samples on which a value is also told, for intervals that know how checkpoints go together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -13,7 +16,8 @@ class Estimate:
     learning curve. calibration: what the same estimator is off by on data of known value, in the same unit. edge:
     hyperparameters chosen at an end of their grid, such as ``ridge:low,bandwidth:high``. ridge: ``inf`` when the
     constant predictor won. folds: parts of the cross-validation; n for leave-one-out. detail: what else the family
-    has to tell, as one canonical JSON object.
+    has to tell, as one canonical JSON object. blocks: the value on each of `BLOCKS` fixed parts of the samples (sample
+    i is in part i modulo `BLOCKS`, the same at every checkpoint of every run), whose plain mean is the value.
     """
 
     measure: str
@@ -32,3 +36,4 @@ class Estimate:
     constant_features: int = 0
     note: str = ""
     detail: str = ""
+    blocks: tuple[float, ...] | None = None

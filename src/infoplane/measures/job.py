@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
         ("constant_features", pa.int64()),
         ("note", pa.string()),
         ("detail", pa.string()),
+        ("blocks", pa.list_(pa.float64())),
     ]
 )
 

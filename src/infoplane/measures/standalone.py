@@ -77,7 +77,7 @@ def measure_file(
     run = {"architecture": activations.stem, "shortcut": "given", "seed": 0}
     specs, rows = {}, []
     for family, options in families.items():
-        if "checkpoints" in registry.reads(family):
+        if "checkpoints" in registry.reads("measure", family):
             raise UserError(f"{family} measures weights, and a file of activations holds none.")
         specs[family] = MeasuresSpec(Plugin(family, asdict(family_options(family, options))))
     for family, spec in specs.items():

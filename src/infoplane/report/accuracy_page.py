@@ -9,6 +9,7 @@ from markupsafe import Markup
 from infoplane.charts import render
 from infoplane.charts.accuracy import ABSENT, MARKS, VERDICTS, WRONG, Accuracy, scores
 from infoplane.charts.accuracy_chart import QUANTITIES
+from infoplane.report.page import TEMPLATES, dressing
 from infoplane.storage.atomic import write_text
 
 ROUNDING = 1e-15
@@ -16,7 +17,7 @@ ROUNDING = 1e-15
 
 def write(accuracy: Accuracy, spec: dict[str, Any], output: Path) -> None:
     """Write the page, atomically; it holds everything it shows."""
-    environment = render.templates()
+    environment = render.templates(TEMPLATES)
     environment.filters |= {"value": value, "seconds": seconds}
     page = environment.get_template("accuracy.html.j2")
     write_text(output, page.render(contents(accuracy, spec)))
@@ -43,8 +44,7 @@ def contents(accuracy: Accuracy, spec: dict[str, Any]) -> dict[str, Any]:
         "chart": {"title": spec["usermeta"]["title"], "notes": spec["usermeta"]["notes"]},
         "spec": Markup(render.script_json(shown)),
         "bundle": Markup(render.vega_bundle()),
-        "style": Markup((render.TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "script": Markup((render.TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        **dressing(),
     }
 
 

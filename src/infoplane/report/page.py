@@ -14,9 +14,17 @@ from markupsafe import Markup
 
 from infoplane.charts import render, theme
 from infoplane.charts.frames import Tables, curves
-from infoplane.charts.summary import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state
 from infoplane.errors import UserError
+from infoplane.report.numbers import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state
 from infoplane.storage.atomic import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def dressing() -> dict[str, Markup]:
+    """What every page wears: the style sheet and the script that draws its charts."""
+    files = {"style": "report.css", "script": "report.js"}
+    return {part: Markup((TEMPLATES / file).read_text(encoding="utf-8")) for part, file in files.items()}
 
 
 def write(tables: Tables, charts: Sequence[Path], output: Path) -> None:
@@ -24,7 +32,7 @@ def write(tables: Tables, charts: Sequence[Path], output: Path) -> None:
 
     Raises `UserError` for a chart that is missing or is no such spec.
     """
-    environment = render.templates()
+    environment = render.templates(TEMPLATES)
     environment.filters |= {"number": number, "percent": percent}
     page = environment.get_template("report.html.j2")
     write_text(output, page.render(contents(tables, [_chart(path) for path in charts])))
@@ -52,8 +60,7 @@ def contents(tables: Tables, charts: list[dict[str, Any]]) -> dict[str, Any]:
         "metadata": metadata,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "not recorded",
         "bundle": Markup(render.vega_bundle()),
-        "style": Markup((render.TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "script": Markup((render.TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        **dressing(),
     }
 
 

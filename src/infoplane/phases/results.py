@@ -1,0 +1,139 @@
+"""What the phase analysis finds, as tidy tables that charts, verdicts and the report read.
+
+A value has its interval beside it (``_low``, ``_high``, at the configured level); null where there is none.
+``fit_depth`` and ``compression_height`` are positive where a network fits and compresses, whatever the measure:
+Z-X falls while it fits, I(X;Z) rises.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from infoplane.errors import UserError
+from infoplane.storage.parquet import read_rows
+from infoplane.tables import Columns
+
+
+def _with_interval(*names: str) -> Columns:
+    return {f"{name}{end}": pl.Float64 for name in names for end in ("", "_low", "_high")}
+
+
+PHASES: Columns = {
+    "architecture": pl.String,
+    "shortcut": pl.String,
+    "seed": pl.Int64,  # null: over all seeds
+    "family": pl.String,
+    "measure": pl.String,  # zx, or the information on X that stands in its place
+    "site": pl.String,
+    "depth": pl.Int64,
+    "label": pl.String,  # two-phase, compression-only, fitting-only, flat, ambiguous; null: nothing to judge
+    "confidence": pl.Float64,  # share of resamples that say so
+    "fits": pl.Float64,  # share of resamples with a fit depth beyond the margin
+    "compresses": pl.Float64,
+    **_with_interval(
+        "start", "turn_step", "turn", "end", "fit_depth", "compression_height", "label_gain"
+    ),  # label_gain: how far Z-Y fell (I(Z;Y) rose) from the first to the last checkpoint
+    "margin": pl.Float64,
+    "accuracy": pl.Float64,  # validation, at the last step
+    "loss_gap": pl.Float64,  # validation loss less training loss, nats, at the last step
+    "seeds": pl.Int64,
+    "blocks": pl.Int64,
+    "basis": pl.String,  # what the intervals know of: probes x seeds, probes, seeds, standard errors, roughness
+    "note": pl.String,
+}
+"""One row per architecture, shortcut, family and site, for every seed and over all seeds."""
+
+DIFFERENCES: Columns = {
+    "architecture": pl.String,
+    "family": pl.String,
+    "measure": pl.String,
+    "site": pl.String,
+    "depth": pl.Int64,
+    "quantity": pl.String,  # fit_depth, compression_height, start, end, turn_step, label_gain, accuracy
+    "reference": pl.String,  # the shortcut that the others are held against
+    "shortcut": pl.String,
+    **_with_interval("difference"),  # reference less shortcut, paired by seed
+    "p": pl.Float64,
+    "p_adjusted": pl.Float64,  # for all comparisons of the experiment (Holm)
+    "seeds": pl.Int64,
+    "basis": pl.String,
+    "note": pl.String,
+}
+
+GAPS: Columns = {
+    "family": pl.String,
+    "measure": pl.String,
+    "within": pl.String,  # an architecture, or "all"
+    "quantity": pl.String,  # fit_depth, compression_height
+    "gap": pl.String,  # loss, accuracy
+    "method": pl.String,  # pearson, spearman, kendall
+    **_with_interval("correlation"),
+    "p": pl.Float64,
+    "runs": pl.Int64,
+    "note": pl.String,
+}
+"""How the phases' amplitude at the last block goes with the generalisation gap, over all runs."""
+
+NULLS: Columns = {
+    "architecture": pl.String,
+    "shortcut": pl.String,
+    "family": pl.String,
+    "measure": pl.String,
+    "site": pl.String,
+    "replicates": pl.Int64,
+    "false_positives": pl.Int64,  # labels that claim a phase
+    "ambiguous": pl.Int64,
+    **_with_interval("rate"),
+    "noise": pl.String,
+}
+"""How often curves that never move, with this experiment's own noise, are said to fit or to compress."""
+
+BLOCKS: Columns = {
+    "architecture": pl.String,
+    "shortcut": pl.String,
+    "family": pl.String,
+    "site": pl.String,
+    "depth": pl.Int64,
+    "verdict": pl.String,  # cancelling, out-weighing, norm or pooling, none; null: nothing to judge
+    "confidence": pl.Float64,
+    **_with_interval("compression", "regression", "cosine", "branch_ratio", "cross_share"),
+    "evidence": pl.String,  # one sentence
+    "seeds": pl.Int64,
+    "note": pl.String,
+}
+"""How each residual addition compresses, where the anatomy was measured."""
+
+TABLES: dict[str, Columns] = {
+    "phases": PHASES,
+    "differences": DIFFERENCES,
+    "gaps": GAPS,
+    "nulls": NULLS,
+    "blocks": BLOCKS,
+}
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The tables of one experiment's phase analysis, with their common metadata."""
+
+    phases: pl.DataFrame
+    differences: pl.DataFrame
+    gaps: pl.DataFrame
+    nulls: pl.DataFrame
+    blocks: pl.DataFrame
+    metadata: dict[str, Any]
+
+    @classmethod
+    def read(cls, paths: Iterable[Path]) -> Self:
+        """Read the tables, each named after what is in it; raises `UserError` for one that is missing or damaged."""
+        found: dict[str, pl.DataFrame] = {}
+        metadata: dict[str, Any] = {}
+        for path in paths:
+            rows, metadata = read_rows(path)
+            found[path.stem] = pl.DataFrame(rows)
+        if absent := [name for name in TABLES if name not in found]:
+            raise UserError(f"--phases names no {absent[0]}.parquet: name all of {', '.join(TABLES)}.")
+        return cls(**{name: found[name] for name in TABLES}, metadata=metadata)
