@@ -1,6 +1,6 @@
-"""Kernel family against scikit-learn on the same activations, its cost in checkpoints, and its cost at scale.
+"""Kernel family against scikit-learn on the same activations, its cost in checkpoints, side by side, and at scale.
 
-    python bench/kernel.py [--pairs 3] [--probes 1000] [--skip-scale]
+    python bench/kernel.py [--pairs 3] [--probes 1000] [--skip-scale] [--batches]
 
 Activations: 8 residual layers of width 256 trained on scikit-learn's digits, read at log-spaced steps. scikit-learn's
 side searches the same bandwidths and ridges: GridSearchCV of KernelRidge for Z-X (5 folds, as leave-one-out would take
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ from hardware import hardware
 from torch import Tensor, nn
 
 from infoplane.measures.decoding.ridge import decades
+from infoplane.measures.decoding.side_by_side import side_by_side
 from infoplane.measures.families import kernel, linear
+from infoplane.measures.job import TOGETHER
 from infoplane.measures.targets import Targets, prepare
 
 SITES, WIDTH, CLASSES = 8, 256, 10
@@ -160,6 +163,37 @@ def in_checkpoints(probes: int) -> dict[str, object]:
     return {"sites": SITES, "seconds by checkpoints": seconds, "30 checkpoints, linearly": seconds[4] / 4 * 30}
 
 
+def in_batches(probes: int, checkpoints: int = 4) -> dict[str, object]:
+    """Wall seconds of all sites of some checkpoints, one by one and side by side; on a GPU too where there is one."""
+    x, y, seen = activations(probes, 30)
+    activations_of = [z for at in range(checkpoints) for z in seen[30 * at // checkpoints + 2]]
+    found: dict[str, object] = {"probes": probes, "activations": len(activations_of)}
+    values: dict[str, list[float]] = {}
+    for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
+        device = torch.device(name)
+        targets, options = prepare(x, y, device), kernel.Options()
+        given = [z.to(device) for z in activations_of]
+        tasks = [partial(kernel.estimate, z, targets, options) for z in given]
+        at_once = max(1, int(TOGETHER["cuda"] // kernel.footprint(given[0], options)))
+        ways = {
+            "one by one": lambda tasks=tasks: [task() for task in tasks],
+            f"side by side, {min(at_once, len(tasks))} at once": lambda tasks=tasks, at_once=at_once: [
+                one for first in range(0, len(tasks), at_once) for one in side_by_side(tasks[first : first + at_once])
+            ],
+        }
+        tasks[0]()  # libraries are loaded
+        for way, run in ways.items():
+            started = time.perf_counter()
+            estimates = run()
+            found[f"{name}, {way}: seconds"] = time.perf_counter() - started
+            values[f"{name}, {way}"] = [one.value or 0.0 for several in estimates for one in several]
+    first = next(iter(values.values()))
+    found["largest difference of a value"] = max(
+        abs(a - b) for own in values.values() for a, b in zip(own, first, strict=True)
+    )
+    return found
+
+
 def one_case(family: str, probes: int, dimensions: int, inputs: int, dtype: str) -> None:
     """Measure activations with a latent of 64 dimensions, and print seconds, peak memory and values."""
     generator = torch.Generator().manual_seed(0)
@@ -214,6 +248,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--probes", type=int, default=1000)
     parser.add_argument("--skip-scale", action="store_true")
+    parser.add_argument("--batches", action="store_true", help="only side by side against one by one; no file")
     parser.add_argument("--case", nargs=5, metavar=("FAMILY", "PROBES", "DIMENSIONS", "INPUTS", "DTYPE"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("bench/results/kernel.json"))
@@ -230,6 +265,10 @@ def main() -> None:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
+    record["side by side"] = batches = in_batches(args.probes)
+    print(json.dumps(batches), flush=True)
+    if args.batches:
+        return
     record["checkpoints"] = in_checkpoints(args.probes)
     if not args.skip_scale:
         record["scale"] = at_scale()

@@ -10,14 +10,16 @@ from torch import Tensor
 
 from infoplane import registry
 from infoplane.errors import UserError
+from infoplane.measures.information import conditional
 from infoplane.measures.information.conditional import (
     conditional_information,
     draw_layer,
+    informations,
     log_densities,
     stochastic_information,
 )
 from infoplane.measures.information.neighbours import ross_information
-from infoplane.measures.targets import prepare
+from infoplane.measures.targets import prepare, rotate_to_rank
 
 FAMILY = registry.load("measure", "conditional")
 
@@ -33,7 +35,7 @@ def test_densities_are_those_of_normals(alike: bool) -> None:
     sigma = torch.full_like(sigma, 0.4) if alike else sigma
     z = draw_layer(mu, sigma, 1)
     expected = norm.logpdf(z.numpy()[:, None], mu.numpy(), sigma.numpy()).sum(2) + 1.5 * math.log(2 * math.pi)
-    np.testing.assert_allclose(log_densities(z + 1e4, mu + 1e4, sigma).numpy(), expected, atol=1e-8)
+    np.testing.assert_allclose(log_densities(mu + 1e4, sigma)(z + 1e4).numpy(), expected, atol=1e-8)
 
 
 def test_values_are_those_of_the_formula() -> None:
@@ -46,6 +48,24 @@ def test_values_are_those_of_the_formula() -> None:
     assert stochastic_information(mu, sigma, seed=5).value == stochastic_information(mu, sigma, z=z).value
     inside = [np.log(q[i, i]) - np.log(q[i, labels.numpy() == int(labels[i])].mean()) for i in range(30)]
     assert math.isclose(conditional_information(mu, sigma, labels, z=z).value, np.mean(inside), abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_both_at_once_are_each_alone(alike: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    mu, sigma = layer(50, 3)
+    sigma = torch.tensor(0.4) if alike else sigma
+    labels = torch.as_tensor(np.random.default_rng(3).integers(0, 4, 50))
+    labels[7] = 9  # alone in its class
+    z = draw_layer(mu, sigma.expand(50, 3), 2)
+    found = [informations(mu, sigma, labels, seed=2)]
+    monkeypatch.setattr(conditional, "BLOCK", 7 * 50)
+    found.append(informations(mu, sigma, labels, z=z))
+    q = np.exp(norm.logpdf(z.numpy()[:, None], mu.numpy(), sigma.expand(50, 3).numpy()).sum(2))
+    gains = [np.log(q[i, i]) - np.log(q[i, labels.numpy() == int(labels[i])].mean()) for i in range(50)]
+    for among_all, within in found:
+        assert math.isclose(among_all.value, np.mean(np.log(np.diag(q)) - np.log(q.mean(1))), abs_tol=1e-12)
+        assert math.isclose(within.value, np.mean(gains), abs_tol=1e-12)
+        assert math.isclose(within.stderr, np.std(gains, ddof=1) / math.sqrt(50), abs_tol=1e-12)
 
 
 @pytest.mark.parametrize(("d", "sigma"), [(1, 0.5), (2, 0.5), (4, 1.0)])
@@ -112,6 +132,37 @@ def test_wide_activations_are_rotated_without_loss() -> None:
         assert (large.n, large.d, large.unit) == (300, 900, "nats") and "of Z with noise 0.2" in large.note
     ixz, given = FAMILY.estimate(wide, targets, options)
     assert 0.9 < ixz.value - given.value < math.log(3) + 0.01
+
+
+def test_a_root_of_the_inner_products_keeps_all_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FAMILY, "BLOCK", 13 * 40)
+    monkeypatch.setattr(FAMILY, "ROWS", 16)
+    z = torch.as_tensor(np.random.default_rng(0).normal(size=(40, 100)) * np.geomspace(1e-3, 10, 100) + 50)
+    repeated = torch.cat([z[:30], z[:9], z[:1]])
+    low_rank = z[:, :5] @ torch.as_tensor(np.random.default_rng(1).normal(size=(5, 60)))
+    for given in (z, z[:, :12], z[:, :39], z[:, :40], repeated, low_rank):
+        points, spread = FAMILY.root(given)
+        assert points.shape[1] <= 39
+        ours, theirs = ((one[:, None] - one).square().sum(2) for one in (points, given))
+        assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-9 * float(theirs.max()))
+        assert math.isclose(spread, float((given - given.mean(0)).square().sum(1).mean().sqrt()), rel_tol=1e-12)
+
+
+def test_a_root_gives_the_values_of_the_rotated_points() -> None:
+    """The same noise, turned with the points, gives the same values."""
+    z = torch.as_tensor(np.random.default_rng(0).normal(size=(60, 200)))
+    labels = torch.arange(60) % 3
+    points, spread = FAMILY.root(z)
+    turned = rotate_to_rank(z)
+    assert points.shape == turned.shape == (60, 59)
+    turn = torch.linalg.lstsq(points - points.mean(0), turned).solution
+    assert torch.allclose(turn @ turn.T, torch.eye(59, dtype=torch.float64), atol=1e-9)
+    sigma, noise = torch.tensor(0.3 * spread), torch.as_tensor(np.random.default_rng(1).normal(size=(60, 59)))
+    ours = informations(points, sigma, labels, z=points + sigma * noise)
+    theirs = informations(turned, sigma, labels, z=turned + sigma * noise @ turn)
+    for one, other in zip(ours, theirs, strict=True):
+        assert math.isclose(one.value, other.value, abs_tol=1e-9) and one.value > 0.5
+        assert math.isclose(one.stderr, other.stderr, abs_tol=1e-9)
 
 
 def test_more_noise_leaves_less() -> None:

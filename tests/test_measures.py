@@ -159,6 +159,17 @@ def test_a_class_with_one_sample_is_never_held_out(family: str) -> None:
     assert zy.note == "alone in their class and never held out: 1"
 
 
+@pytest.mark.parametrize("family", [*FAMILIES, "neural"])
+def test_labels_that_are_no_classes_are_refused(family: str) -> None:
+    z, x, _ = draw(40)
+    for labels, judged in ((np.arange(40), 0), (np.r_[np.arange(37), 36, 36, 36], 4)):
+        with pytest.raises(UserError, match=f"only {judged} of 40 probe samples share their label"):
+            estimate(family, z, x, labels)
+    few = np.r_[np.arange(34), [34] * 6]  # enough for five folds of the whole, not of halves
+    found = estimate("linear", z, x, few)
+    assert found["zx"].value is not None and found["zx"].extrapolated is None and found["zy"].value is not None
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_more_folds_than_samples(family: str) -> None:
     z, x, y = draw()

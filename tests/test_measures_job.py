@@ -135,6 +135,33 @@ def test_identical_activations_are_measured_once(
     assert frame.filter(site="block1", part="z")["value"].to_list() != stem["value"].to_list()
 
 
+@pytest.mark.parametrize("family", DECODERS)
+@pytest.mark.parametrize("at_once", [2, 100])
+def test_activations_measured_side_by_side(
+    family: str, at_once: int, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activations = write_activations(tmp_path / "a.parquet", steps=(0, 4, 9))
+    measure(spec(family), activations, splits["probe"], tmp_path / "alone.parquet")
+    module = registry.load("measure", family)
+    takes = module.footprint(torch.zeros(60, 6), module.Options())
+    monkeypatch.setitem(job.TOGETHER, "cpu", int(at_once * takes))
+    groups, honest = [], job.side_by_side
+
+    def counting(tasks: Any) -> Any:
+        groups.append(len(tasks))
+        return honest(tasks)
+
+    monkeypatch.setattr(job, "side_by_side", counting)
+    measure(spec(family), activations, splits["probe"], tmp_path / "together.parquet")
+    alone, together = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("alone", "together"))
+    keys = ["step", "site", "part", "measure"]
+    assert together.select(keys).equals(alone.select(keys))
+    for name in ("value", "stderr", "extrapolated"):
+        assert np.allclose(together[name].to_numpy(), alone[name].to_numpy(), atol=1e-4, equal_nan=True)
+    assert max(groups) == min(at_once, 9) if at_once == 100 else max(groups) == 2
+    assert sum(groups) == 9  # three sites differ at each of three steps
+
+
 def test_the_input_is_what_the_network_sees(splits: dict[str, Path]) -> None:
     split = read_split(splits["train"])
     x = network_input(split)

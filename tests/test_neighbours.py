@@ -12,6 +12,7 @@ from torch import Tensor
 
 from infoplane import registry
 from infoplane.errors import UserError
+from infoplane.measures.information import nearest as searching
 from infoplane.measures.information.coordinates import smooth_scores, whiten
 from infoplane.measures.information.differential import (
     entropy_class_information,
@@ -52,7 +53,11 @@ def mixture(n: int, gap: float) -> tuple[float, Tensor, Tensor]:
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("n", [6, 300])
-def test_counts_are_those_of_all_distances(n: int, d: int, tied: bool) -> None:
+@pytest.mark.parametrize("many", [2000, 100])
+def test_counts_are_those_of_all_distances(
+    many: int, n: int, d: int, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "MANY", many)
     rng = np.random.default_rng(d)
     points, radii = rng.normal(size=(n, d)), rng.random(n)
     if tied:  # binary fractions, so that distances and radii are exact
@@ -67,7 +72,9 @@ def test_counts_are_those_of_all_distances(n: int, d: int, tied: bool) -> None:
 
 @pytest.mark.parametrize("d", [1, 4, 14])
 @pytest.mark.parametrize("order", [2, math.inf])
-def test_nearest_are_those_of_all_distances(d: int, order: float) -> None:
+@pytest.mark.parametrize("many", [2000, 100])
+def test_nearest_are_those_of_all_distances(many: int, d: int, order: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MANY", many)
     points = torch.as_tensor(np.random.default_rng(d).normal(size=(200, d)))
     distances = torch.cdist(points, points, p=order, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(np.inf)
     expected = distances.sort(1)

@@ -17,6 +17,7 @@ from infoplane.measures.truths import Truth, all_truths
 from infoplane.measures.truths.channels import additive_uniform, mixture_channel, sign_channel
 from infoplane.measures.truths.classes import label_uncertainty, means, mixture, noisy_classes
 from infoplane.measures.truths.controls import frozen_network
+from infoplane.measures.truths.discrete import confusion, ten_symbols
 from infoplane.measures.truths.gaussian import correlated, linear_gaussian, rotations
 from infoplane.measures.truths.pictures import SIDE, blobs, pictures, rectangles
 from infoplane.measures.truths.transforms import asinh, half_cube, injective_maps, normal_cdf, spiral, student
@@ -53,6 +54,33 @@ def test_a_bound_has_the_truth_of_what_it_bounds() -> None:
     truth = correlated(1, 3)
     assert truth.truth_of("ixz_upper") == truth.truth_of("ixz_lower") == truth.truth_of("ixz") == 3
     assert truth.truth_of("zy") is None and truth.truth_of("izy_upper") is None
+
+
+def test_the_floor_of_gaussians_is_the_error_of_the_sample_correlation() -> None:
+    rng = np.random.default_rng(0)
+    for truth, rho_squared in ((linear_gaussian(1, 1.0), 0.5), (correlated(1, 1.0), 1 - math.exp(-2))):
+        errors = []
+        for _ in range(2000):
+            z, x, _ = truth.draw(rng, 500)
+            errors.append(abs(1 - np.corrcoef(z[:, 0], x[:, 0])[0, 1] ** 2 - (1 - rho_squared)))
+        assert truth.floor and truth.floor(500)["zx"] == pytest.approx(np.median(errors), rel=0.06)
+    wide, narrow = linear_gaussian(16, 1.0), linear_gaussian(1, 1.0)
+    assert wide.floor and narrow.floor and wide.floor(100) == pytest.approx(narrow.floor(1600))
+
+
+@pytest.mark.parametrize("truth", [ten_symbols(), confusion()], ids=lambda truth: truth.name)
+def test_the_floor_of_counting_is_its_best_leave_one_out(truth: Truth) -> None:
+    z, _, y = draw(truth, 1000, 0)
+    n = len(y)
+    symbol = np.unique(z, axis=0, return_inverse=True)[1].ravel()
+    pairs = [(symbol == symbol[i]).sum() - 1 for i in range(n)]
+    same = [((symbol == symbol[i]) & (y == y[i])).sum() - 1 for i in range(n)]
+    classes = y.max() + 1
+    losses = [
+        np.mean([-math.log((a + b) / (m + classes * b)) for a, m in zip(same, pairs, strict=True)])
+        for b in np.geomspace(0.05, 20, 60)
+    ]
+    assert truth.floor and truth.floor(n)["zy"] == pytest.approx(min(losses) - truth.values["zy"], abs=1e-4)
 
 
 def test_the_distributions_need_numpy_and_scipy_alone() -> None:

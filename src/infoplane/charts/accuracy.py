@@ -29,8 +29,8 @@ class Accuracy:
     rows: one per distribution, measure, family and n, in the order of the files: truth, repeats, estimate (median),
     low, high (smallest and largest repeat), error (median absolute), standard_error (of the mean over repeats),
     extrapolated, extrapolated_error, optimal_error (median absolute, of the best decoder on the same samples),
-    stderr and calibration (medians of the estimator's own), seconds, limit, verdict, both also of the extrapolated
-    value, note.
+    floor (what a formula leaves to a good estimator, of the median absolute error; null where none is known), stderr
+    and calibration (medians of the estimator's own), seconds, limit, verdict, both also of the extrapolated one, note.
     """
 
     rows: pl.DataFrame
@@ -94,7 +94,7 @@ def summarised(draws: pl.DataFrame, kinds: dict[str, str]) -> pl.DataFrame:
             (pl.col("extrapolated") - pl.col("truth")).abs().median().alias("extrapolated_error"),
             (pl.col("optimal") - pl.col("truth")).abs().median().alias("optimal_error"),
             (pl.col("optimal") - estimate).abs().median().alias("from_optimal"),
-            pl.col("stderr", "calibration", "seconds").median(),
+            pl.col("floor", "stderr", "calibration", "seconds").median(),
             notes.str.join("; ").alias("note"),
         )
     )

@@ -43,6 +43,12 @@ class Targets:
         shares = self.one_hot.mean(1)
         return float(-(shares * shares.log()).sum()) if self.classes > 1 else 0.0
 
+    @cached_property
+    def judged(self) -> int:
+        """Samples that share their class with another: no decoder could have heard of the others' class."""
+        sizes = self.one_hot.sum(1)
+        return int(sizes[sizes > 1].sum())
+
     def subset(self, count: int, seed: int) -> Tensor:
         """Positions of ``count`` samples drawn without replacement, sorted; all of them when there are no more."""
         drawn = np.random.default_rng(seed).permutation(self.n)[:count]
@@ -56,13 +62,17 @@ class Targets:
     def folds(self, count: int, seed: int) -> Tensor:
         """The fold in which each sample is held out, stratified by label; int64, shape (n,).
 
-        The only sample of a class is never held out (-1): no decoder could have heard of its class. Raises
-        `UserError` when there are fewer samples than folds.
+        The only sample of a class is never held out (-1). Raises `UserError` when fewer samples than folds can be.
         """
         if not 2 <= count <= self.n:
             raise UserError(
                 f"{count} cross-validation folds cannot be made of {self.n} probe samples: "
                 "ask for at least 2 folds and no more than there are samples."
+            )
+        if self.judged < count:
+            raise UserError(
+                f"only {self.judged} of {self.n} probe samples share their label with another, and {count} "
+                "cross-validation folds need as many: give labels that are classes, or none."
             )
         labels = self.labels.cpu().numpy()
         shuffled = np.lexsort((np.random.default_rng(seed).random(self.n), labels))

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from infoplane.measures.blocks import blocks
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.learning_curve import Limit, halves, zx_limit, zy_limit
 from infoplane.measures.decoding.logistic import cross_validate, problem
@@ -26,6 +27,10 @@ TOLERANCE = 5e-6
 
 AT_ONCE = 256
 """Samples looked through for NaN and infinity at a time."""
+
+
+MATRICES = 16
+"""Float64 n x n matrices that an exact measurement takes at its peak (11.5 seen), its part of a batch included."""
 
 
 View = TypeVar("View", bound=WholeGram | AllFeatures | SomeLandmarks)
@@ -53,6 +58,12 @@ class Kernels:
     y: Kernel
 
 
+def footprint(z: Tensor, exact_up_to: int) -> float:
+    """Bytes that measuring activations of shape (n, ...) takes; inf where one alone keeps a device busy (landmarks)."""
+    n = len(z)
+    return 8 * (MATRICES * n * n + z.numel()) if n <= exact_up_to else math.inf
+
+
 def decode(
     z: Tensor, targets: Targets, see: Callable[[Tensor], View], choose: Callable[[View], Kernels], search: Search
 ) -> list[Estimate]:
@@ -72,7 +83,7 @@ def decode(
     view = see(flat)
     zx, zy = (replace(estimate, constant_features=view.constant) for estimate in (zx, zy))
     if view.features == 0:
-        return [replace(estimate, value=estimate.reference, note="constant") for estimate in (zx, zy)]
+        return knowing_nothing(zx, zy, targets)
     kernels = choose(view)
     parts = halves(targets, search.folds, search.seed) if search.extrapolate else []
     bases = list(kernels.x.parts(parts))
@@ -80,6 +91,23 @@ def decode(
     if kernels.y is not kernels.x:
         bases = list(kernels.y.parts(parts))
     return [zx, _zy(_described(zy, kernels.y, view), kernels.y, targets, parts, bases, search)]
+
+
+def knowing_nothing(zx: Estimate, zy: Estimate, targets: Targets) -> list[Estimate]:
+    """Z-X and Z-Y of activations that do not vary: the references, and in blocks the losses that these are made of."""
+    everyone, of_mean = torch.arange(targets.n), constant_losses(targets.inputs)
+    shares = targets.one_hot.mean(1)
+    return [
+        replace(zx, value=zx.reference, note="constant", blocks=blocks(of_mean, everyone, of_mean.sum())),
+        replace(
+            zy, value=zy.reference, note="constant", blocks=blocks(-shares.log()[targets.labels], everyone, targets.n)
+        ),
+    ]
+
+
+def one_class(zy: Estimate) -> Estimate:
+    """Z-Y where there is nothing to tell apart: every loss is 0."""
+    return replace(zy, value=0.0, note="one class only", blocks=blocks(torch.zeros(zy.n), torch.arange(zy.n), zy.n))
 
 
 def _described(estimate: Estimate, kernel: Kernel, view: View) -> Estimate:
@@ -106,6 +134,7 @@ def _zx(
         folds=zx.n,
         edge=_edges(kernels.ridge, kernels.x),
         note=kernels.ridge.note,
+        blocks=blocks(losses, torch.arange(zx.n), constant.sum()),
     )
     return _extrapolated(zx, zx_limit(losses, targets.inputs, parts, bases, search.ridges) if parts else None)
 
@@ -115,7 +144,7 @@ def _zy(
 ) -> Estimate:
     """Mean held-out cross-entropy of kernel logistic regression, nats."""
     if targets.classes == 1:
-        return replace(zy, value=0.0, note="one class only")
+        return one_class(zy)
     choice, held_out = _cross_validated(targets, kernel.basis, search)
     notes = [choice.note] if choice.note else []
     if alone := int((held_out < 0).sum()):
@@ -128,6 +157,7 @@ def _zy(
         folds=search.folds,
         edge=_edges(choice, kernel),
         note="; ".join(notes),
+        blocks=blocks(choice.losses, torch.nonzero(held_out >= 0)[:, 0], len(choice.losses)),
     )
 
     def losses(some: Targets, basis: Basis) -> Tensor:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from infoplane.measures.decoding.side_by_side import together
+
 BLOCK = 1 << 24
 """Elements of Z that are widened to float64 at a time."""
 
@@ -112,23 +114,45 @@ class Basis:
 def centred_eigenbasis(kernel: Tensor) -> Basis:
     """Eigendecompose Q'KQ = V w V', where Q (n x n-1) is an orthonormal basis of what is orthogonal to 1.
 
-    Q is the last n - 1 columns of the Householder reflector that takes 1 to the first axis, so neither product
-    with Q costs more than O(n^2). float64 on the CPU whatever the kernel's device: at these sizes the
-    eigendecomposition is not faster elsewhere.
+    float64. Of one kernel on the CPU whatever its device: at these sizes the eigendecomposition is not faster
+    elsewhere; of the kernels of measurements that run side by side as one stack, on their device.
     """
-    n = len(kernel)
+    return together(_eigenbases, kernel)
+
+
+def _eigenbases(kernels: list[Tensor]) -> list[Basis]:
+    """Of kernels of any sizes, those of one size in one call."""
+    found: list[Basis | None] = [None] * len(kernels)
+    for size in dict.fromkeys(len(kernel) for kernel in kernels):
+        places = [place for place, kernel in enumerate(kernels) if len(kernel) == size]
+        if len(places) == 1:
+            found[places[0]] = _decompose(kernels[places[0]], torch.device("cpu"))
+            continue
+        stacked = _decompose(torch.stack([kernels[place] for place in places]), kernels[places[0]].device)
+        for place, values, vectors in zip(places, stacked.values, stacked.vectors, strict=True):
+            found[place] = Basis(values, vectors)
+    return [basis for basis in found if basis is not None]
+
+
+def _decompose(kernel: Tensor, solver: torch.device) -> Basis:
+    """Of kernels of shape (..., n, n); solver: the device of the eigendecomposition.
+
+    Q is the last n - 1 columns of the Householder reflector that takes 1 to the first axis, so neither product
+    with Q costs more than O(n^2).
+    """
+    n = kernel.shape[-1]
     reflector = torch.full((n,), n**-0.5, dtype=torch.float64, device=kernel.device)
     reflector[0] += 1
     reflector /= reflector.norm()
     image = kernel @ reflector
     # H K H = K - 2 v (Kv - (v'Kv) v)' - 2 (Kv - (v'Kv) v) v', with H = 1 - 2 v v'
-    image -= (reflector @ image) * reflector
-    twice = torch.outer(reflector, image + image)
-    inner = (kernel - twice - twice.T)[1:, 1:]
-    values, inner_vectors = torch.linalg.eigh(inner.cpu())
+    image -= (image @ reflector)[..., None] * reflector
+    twice = reflector[:, None] * (image + image)[..., None, :]
+    inner = (kernel - twice - twice.mT)[..., 1:, 1:]
+    values, inner_vectors = torch.linalg.eigh(inner.to(solver))
     # what rounding alone can make of an eigenvalue 0, where D < n; a weak ridge would notice
-    values[values < n * torch.finfo(values.dtype).eps * values[-1]] = 0
+    values[values < n * torch.finfo(values.dtype).eps * values[..., -1:]] = 0
     values, inner_vectors = values.to(kernel.device), inner_vectors.to(kernel.device)
-    vectors = torch.cat([inner_vectors.new_zeros(1, n - 1), inner_vectors])
-    vectors -= torch.outer(2 * reflector, reflector[1:] @ inner_vectors)
+    vectors = torch.cat([torch.zeros_like(inner_vectors[..., :1, :]), inner_vectors], -2)
+    vectors -= 2 * reflector[:, None] * (reflector[1:] @ inner_vectors)[..., None, :]
     return Basis(values, vectors)

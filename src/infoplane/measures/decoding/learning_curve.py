@@ -32,7 +32,10 @@ def halves(targets: Targets, folds: int, seed: int) -> list[Tensor]:
     if targets.n < 2 * max(FEWEST_PROBES, folds):
         return []
     half = targets.folds(2, seed).clamp(min=0)
-    return [torch.nonzero(half == which)[:, 0] for which in range(2)]
+    parts = [torch.nonzero(half == which)[:, 0] for which in range(2)]
+    # samples alone in their class are all in the first half
+    able = min(map(len, parts)) >= FEWEST_PROBES and all(targets.only(part).judged >= folds for part in parts)
+    return parts if able else []
 
 
 def zx_limit(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.ridge import Choice, vertex
+from infoplane.measures.decoding.side_by_side import together
 
 NUMERICAL_RANK = 1e-10
 """Eigenvalues below this share of the largest are left out: rounding errors of the eigendecomposition."""
@@ -35,7 +36,7 @@ MOST_TRIES = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """The same samples and features for P folds.
+    """The same samples and features for P folds; in a stack of problems, a dimension more in front of every shape.
 
     values: w and, for the intercept, n; shape (r + 1,). features: sqrt(w) U' and a row of ones, shape (r + 1, n).
     one_hot: labels, shape (K, n). training: 1 where a fold fits a sample, 0 where it holds it out, shape (P, n).
@@ -82,50 +83,105 @@ def fit(problem: Problem, ridge: float, start: Fit, tolerance: float) -> Fit:
     tolerance: on half the preconditioned squared gradient per training sample, about
     the objective's distance from its minimum in nats; docs/measures.md has what it does to the measured value.
     """
-    features, training = problem.features, problem.training[:, None]
-    columns, n = features.shape
-    folds, classes, _ = start.weights.shape
-    penalty = torch.full_like(problem.values, ridge)
-    penalty[-1] = 0
-    target = problem.one_hot * training
-    enough = 2 * tolerance * problem.training.sum(1)
+    return together(_fits, (problem, ridge, start, tolerance))
+
+
+def _fits(asked: list[tuple[Problem, float, Fit, float]]) -> list[Fit]:
+    """Fits of problems of any shapes, those of as many folds, classes and samples in one call."""
+    found: list[Fit | None] = [None] * len(asked)
+    alike: dict[object, list[int]] = {}
+    for place, (problem, _, start, tolerance) in enumerate(asked):
+        alike.setdefault((start.logits.shape, problem.features.dtype, tolerance), []).append(place)
+    for places in alike.values():
+        problems, ridges, starts, tolerances = zip(*(asked[place] for place in places), strict=True)
+        strengths = torch.tensor(ridges, dtype=problems[0].values.dtype, device=problems[0].values.device)
+        if len(places) == 1:
+            weights, logits, converged = _minimise(problems[0], strengths[0], starts[0], tolerances[0])
+            found[places[0]] = Fit(weights, logits, bool(converged))
+            continue
+        stacked, start = _stacked(problems, starts)
+        weights, logits, converged = _minimise(stacked, strengths, start, tolerances[0])
+        for index, (place, one) in enumerate(zip(places, problems, strict=True)):
+            own = torch.cat([weights[index, :, :, : len(one.values) - 1], weights[index, :, :, -1:]], 2)
+            found[place] = Fit(own, logits[index], bool(converged[index]))
+    return [one for one in found if one is not None]
+
+
+def _stacked(problems: Sequence[Problem], starts: Sequence[Fit]) -> tuple[Problem, Fit]:
+    """Problems of different ranks r as one, with a batch dimension in front: features that are 0 fill them up."""
+    columns = max(len(problem.values) for problem in problems)
+
+    def filled(values: Tensor, dim: int) -> Tensor:
+        """With zeros before the last entry, that of the intercept."""
+        missing = columns - values.shape[dim]
+        own, intercept = values.split([values.shape[dim] - 1, 1], dim)
+        zeros = own.new_zeros(*(missing if axis == dim else size for axis, size in enumerate(values.shape)))
+        return torch.cat([own, zeros, intercept], dim)
+
+    problem = Problem(
+        torch.stack([filled(one.values, 0) for one in problems]),
+        torch.stack([filled(one.features, 0) for one in problems]),
+        torch.stack([one.one_hot for one in problems]),
+        torch.stack([one.training for one in problems]),
+    )
+    weights = torch.stack([filled(start.weights, 2) for start in starts])
+    return problem, Fit(weights, torch.stack([start.logits for start in starts]), True)
+
+
+def _minimise(problem: Problem, ridge: Tensor, start: Fit, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights, logits and whether all folds converged, of problems with any batch dimensions (...) in front.
+
+    ridge: shape (...). A problem is left as it is from where its own folds have converged, so that its solution does
+    not depend on what it is stacked with.
+    """
+    features, training = problem.features, problem.training[..., None, :]
+    folds, classes, _ = start.weights.shape[-3:]
+    penalty = ridge[..., None].repeat(*(1 for _ in ridge.shape), features.shape[-2])
+    penalty[..., -1] = 0
+    penalty = penalty[..., None, None, :]
+    values = problem.values[..., None, None, :]
+    target = problem.one_hot[..., None, :, :] * training
+    enough = 2 * tolerance * problem.training.sum(-1)
     tiny = torch.finfo(features.dtype).tiny
     weights, logits = start.weights, start.logits
-    p = logits.softmax(1)
+    p = logits.softmax(-2)
     direction = last = last_square = torch.zeros_like(weights)
+    converged = torch.zeros_like(ridge, dtype=torch.bool)
     for iteration in range(MOST_ITERATIONS):
         residual = torch.addcmul(-target, p, training)
-        gradient = (residual.view(-1, n) @ features.T).view(folds, classes, columns)
+        gradient = (residual.flatten(-3, -2) @ features.mT).unflatten(-2, (folds, classes))
         gradient.addcmul_(penalty, weights)
-        curvature = torch.addcmul(p, p, p, value=-1).mul_(training).mean(2).clamp_(min=FLATTEST)
-        scaled = gradient / torch.addcmul(penalty, curvature[:, :, None], problem.values)
-        square = (gradient * scaled).sum((1, 2))
-        if bool((square < enough).all()):
-            return Fit(weights, logits, True)
+        curvature = torch.addcmul(p, p, p, value=-1).mul_(training).mean(-1).clamp_(min=FLATTEST)
+        scaled = gradient / torch.addcmul(penalty, curvature[..., None], values)
+        square = (gradient * scaled).sum((-2, -1))
+        converged = (square < enough).all(-1)
+        if bool(converged.all()):
+            break
         if iteration == 0:
             direction = -scaled
         else:
             # Polak-Ribiere, restarted where it would turn back or climb
-            turn = (square - (last * scaled).sum((1, 2))) / last_square.clamp(min=tiny)
-            direction = torch.addcmul(-scaled, turn.clamp_(min=0)[:, None, None], direction)
-            climbs = (direction * gradient).sum((1, 2)) >= 0
-            direction = torch.where(climbs[:, None, None], -scaled, direction)
+            turn = (square - (last * scaled).sum((-2, -1))) / last_square.clamp(min=tiny)
+            direction = torch.addcmul(-scaled, turn.clamp_(min=0)[..., None, None], direction)
+            climbs = (direction * gradient).sum((-2, -1)) >= 0
+            direction = torch.where(climbs[..., None, None], -scaled, direction)
         last, last_square = gradient, square
-        along = (direction.view(-1, columns) @ features).view(folds, classes, n)
-        known = (penalty * weights * direction).sum((1, 2)) - (target * along).sum((1, 2))
-        bend = (penalty * direction.square()).sum((1, 2))
-        step, logits, p = _line_search(p, logits, along, problem.training, known, bend)
-        weights = torch.addcmul(weights, step[:, None, None], direction)
-    return Fit(weights, logits, False)
+        along = (direction.flatten(-3, -2) @ features).unflatten(-2, (folds, classes))
+        known = (penalty * weights * direction).sum((-2, -1)) - (target * along).sum((-2, -1))
+        bend = (penalty * direction.square()).sum((-2, -1))
+        step, logits, p = _line_search(p, logits, along, problem.training, known, bend, converged)
+        weights = torch.addcmul(weights, step[..., None, None], direction)
+    return weights, logits, converged
 
 
 def _line_search(
-    p: Tensor, logits: Tensor, along: Tensor, training: Tensor, known: Tensor, bend: Tensor
+    p: Tensor, logits: Tensor, along: Tensor, training: Tensor, known: Tensor, bend: Tensor, still: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The step per fold that minimises the objective along a direction, with the logits and p that it leads to.
 
-    Newton's method in one dimension, bisecting where it would leave the bracket; it ends when the slope has fallen
-    to `FLAT_ENOUGH` of what it was. known + step * bend: the part of the slope that is linear in the step.
+    Newton's method in one dimension, bisecting where it would leave the bracket; a problem's search ends when the
+    slopes of its folds have fallen to `FLAT_ENOUGH` of what they were. known + step * bend: the part of the slope that
+    is linear in the step. still: problems whose step is 0.
     """
     tiny = torch.finfo(known.dtype).tiny
     step = low = torch.zeros_like(known)
@@ -133,20 +189,22 @@ def _line_search(
     moved, allowed = logits, None
     for _ in range(MOST_TRIES):
         weighted = p * along
-        mean = weighted.sum(1)
-        slope = (mean * training).sum(1) + known + step * bend
+        mean = weighted.sum(-2)
+        slope = (mean * training).sum(-1) + known + step * bend
         if allowed is None:
             allowed = slope.abs() * FLAT_ENOUGH
-        elif bool((slope.abs() <= allowed).all()):
-            break
+        else:
+            still = still | (slope.abs() <= allowed).all(-1)
+            if bool(still.all()):
+                break
         low, high = torch.where(slope < 0, step, low), torch.where(slope < 0, high, step)
-        rise = ((((weighted * along).sum(1) - mean.square()) * training).sum(1) + bend).clamp(min=tiny)
+        rise = ((((weighted * along).sum(-2) - mean.square()) * training).sum(-1) + bend).clamp(min=tiny)
         newton = step - slope / rise
         inside = (newton > low) & (newton < high)
         middle = torch.where(high.isinf(), 2 * low, (low + high) / 2)
-        step = torch.where(inside, newton, middle)
-        moved = torch.addcmul(logits, step[:, None, None], along)
-        p = moved.softmax(1)
+        step = torch.where(still[..., None], step, torch.where(inside, newton, middle))
+        moved = torch.addcmul(logits, step[..., None, None], along)
+        p = moved.softmax(-2)
     return step, moved, p
 
 

@@ -23,6 +23,9 @@ from infoplane.measures.decoding.gram import Basis
 AT_ONCE = 1 << 22
 """Residuals held at a time."""
 
+SEARCH_DTYPE = torch.float32
+"""Of the losses by which a ridge is chosen, which are not reported: what it loses is far below their own error."""
+
 SKETCH = 256
 """Random projections of X on which a ridge is chosen, where X has more dimensions and there are many samples."""
 
@@ -88,18 +91,18 @@ def leave_one_out(basis: Basis, projected: Tensor, ridge: float, rest: Tensor | 
 
 
 def _curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tensor | None = None) -> Iterator[Tensor]:
-    """Leave-one-out residuals ridge by ridge, some ridges at a time: shape (some, n, p), float32.
+    """Leave-one-out residuals ridge by ridge, some ridges at a time: shape (some, n, p), in `SEARCH_DTYPE`.
 
-    To choose by, not to report: nothing cancels here, so what float32 loses is far below the residuals' own error.
+    To choose by, not to report: nothing cancels here.
     """
     grid = torch.tensor(ridges, dtype=basis.values.dtype, device=basis.values.device)[:, None]
-    shrunk = (grid / (basis.values + grid)).float()
-    vectors, projected = basis.vectors.float(), projected.float()
+    shrunk = (grid / (basis.values + grid)).to(SEARCH_DTYPE)
+    vectors, projected = basis.vectors.to(SEARCH_DTYPE), projected.to(SEARCH_DTYPE)
     left_out = shrunk @ vectors.square().T
     at_once = max(1, AT_ONCE // (projected if rest is None else rest).numel())
     if basis.beyond is not None and rest is not None:
         left_out += basis.beyond.share
-        rest = rest.float()
+        rest = rest.to(SEARCH_DTYPE)
     for some, shares in zip(shrunk.split(at_once), left_out.split(at_once), strict=True):
         residuals = vectors @ (some.T[:, :, None] * projected[:, None]).flatten(1)
         residuals = residuals.view(len(vectors), len(some), -1).transpose(0, 1)
@@ -107,7 +110,7 @@ def _curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tenso
 
 
 def loss_curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tensor | None = None) -> list[float]:
-    """Sum of squared leave-one-out residuals at every ridge, in float32."""
+    """Sum of squared leave-one-out residuals at every ridge, in `SEARCH_DTYPE`."""
     return [float(one) for some in _curve(basis, projected, ridges, rest) for one in some.square().sum((1, 2))]
 
 

@@ -1,23 +1,27 @@
 """I(X;Z) and I(X;Z|Y) in nats of the layer made stochastic: z plus normal noise, whose density is known."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from infoplane.measures.decoding.gram import varying_features
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.information.conditional import conditional_information, stochastic_information
-from infoplane.measures.information.coordinates import varying
+from infoplane.measures.information.conditional import informations
 from infoplane.measures.information.neighbours import Information
 from infoplane.measures.information.reported import in_nats
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
 from infoplane.specs import canonical
 
-WIDE = 1 << 24
-"""Elements of Z up to which its rotation is computed in float64."""
+BLOCK = 1 << 22
+"""Elements of Z that are widened to float64 at a time."""
+
+ROWS = 1024
+"""Rows of inner products that are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +52,47 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     n, d = flat.shape
     if not bool(torch.isfinite(flat).all()):
         return [in_nats(name, n, d, None, "non-finite") for name in ("ixz", "ixz_given_y")]
-    if not varying(flat).shape[1]:
+    if not bool(varying_features(flat).any()):
         return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "ixz_given_y")]
-    # wide activations stay in float32 here: the noise is far above its rounding
-    mu = rotate_to_rank(flat.double() if flat.numel() <= WIDE else flat.float()).double()
-    sigma = options.noise * mu.square().sum(1).mean().sqrt()
-    seeds = range(options.seed, options.seed + options.draws)
-    found = {
-        "ixz": [stochastic_information(mu, sigma, seed) for seed in seeds],
-        "ixz_given_y": [conditional_information(mu, sigma, targets.labels, seed) for seed in seeds],
-    }
+    mu, spread = root(flat)
+    sigma = torch.tensor(options.noise * spread, dtype=torch.float64, device=mu.device)
+    draws = [informations(mu, sigma, targets.labels, options.seed + draw) for draw in range(options.draws)]
     about = f"of Z with noise {options.noise:g}"
     detail = canonical({"noise": options.noise, "sigma": float(sigma), "draws": options.draws})
     return [
         in_nats(name, n, d, mean(several), "; ".join(filter(None, [several[0].note, about])), detail)
-        for name, several in found.items()
+        for name, several in zip(("ixz", "ixz_given_y"), zip(*draws, strict=True), strict=True)
     ]
 
 
-def mean(several: list[Information]) -> Information:
+def root(z: Tensor) -> tuple[Tensor, float]:
+    """Points of at most n - 1 coordinates at the same distances as (n, d), and their root mean square distance to
+    their mean; float64.
+
+    For d < n the centred points themselves. Else the Cholesky factor of the inner products of the differences from the
+    last point, which costs a small part of an eigendecomposition; where it does not exist (points that repeat or
+    depend on one another), `rotate_to_rank`.
+    """
+    n, d = z.shape
+    if d < n:
+        points = rotate_to_rank(z)
+        return points, float(points.square().sum(1).mean().sqrt())
+    products, spread = torch.zeros(n - 1, n - 1, dtype=torch.float64, device=z.device), 0.0
+    for columns in z.split(max(1, BLOCK // n), 1):
+        values = columns.double()
+        spread += float((values - values.mean(0)).square_().sum())
+        values = values[:-1] - values[-1]
+        for first in range(0, n - 1, ROWS):  # the lower triangle is all that is read
+            until = min(first + ROWS, n - 1)
+            products[first:until, :until].addmm_(values[first:until], values[:until].T)
+    factor, failed = torch.linalg.cholesky_ex(products)
+    del products
+    if int(failed):
+        return rotate_to_rank(z), math.sqrt(spread / n)
+    return torch.nn.functional.pad(factor, (0, 0, 0, 1)), math.sqrt(spread / n)
+
+
+def mean(several: Sequence[Information]) -> Information:
     """The mean of estimates from several draws; its standard error is that over samples, which the draws share."""
     value = math.fsum(one.value for one in several) / len(several)
     stderr = math.fsum(one.stderr for one in several) / len(several)

@@ -7,6 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from infoplane.measures.decoding.decode import Kernels, Search, decode
+from infoplane.measures.decoding.decode import footprint as exact_footprint
 from infoplane.measures.decoding.ridge import choose_ridge, decades, score_losses
 from infoplane.measures.decoding.views import Kernel, Scale, SomeLandmarks, WholeGram, kernel_view
 from infoplane.measures.estimate import Estimate
@@ -51,6 +52,11 @@ class Options:
             self.screen <= self.landmarks <= self.exact_up_to,
             f"screen, landmarks and exact_up_to must rise, got {self.screen}, {self.landmarks} and {self.exact_up_to}",
         )
+
+
+def footprint(z: Tensor, options: Options) -> float:
+    """Bytes that `estimate` takes, for batches of activations that fit a GPU."""
+    return exact_footprint(z, options.exact_up_to)
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:

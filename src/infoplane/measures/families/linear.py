@@ -7,6 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from infoplane.measures.decoding.decode import Kernels, Search, decode
+from infoplane.measures.decoding.decode import footprint as exact_footprint
 from infoplane.measures.decoding.ridge import choose_ridge, decades
 from infoplane.measures.decoding.views import AllFeatures, Scale, SomeLandmarks, WholeGram, linear_view
 from infoplane.measures.estimate import Estimate
@@ -36,6 +37,11 @@ class Options:
             8 <= self.landmarks <= self.exact_up_to,
             f"landmarks must be at least 8 and at most exact_up_to, got {self.landmarks} and {self.exact_up_to}",
         )
+
+
+def footprint(z: Tensor, options: Options) -> float:
+    """Bytes that `estimate` takes, for batches of activations that fit a GPU."""
+    return exact_footprint(z, options.exact_up_to)
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
+from infoplane.measures.blocks import blocks
 from infoplane.measures.decoding.cross_fitting import Splits, cross_fit
+from infoplane.measures.decoding.decode import knowing_nothing, one_class
 from infoplane.measures.decoding.fitting import Fit, Schedule
 from infoplane.measures.decoding.neural import (
     Decoded,
@@ -143,11 +145,12 @@ def _decode(
             found[index] = [replace(one, note="non-finite", folds=None) for one in (zx, zy)]
             continue
         values, constant = standardise(z)
-        pair = [replace(one, constant_features=constant) for one in (zx, zy)]
-        found[index] = [replace(one, value=one.reference, note="constant", folds=None) for one in pair]
-        if constant < d:
+        own_zx, own_zy = (replace(one, constant_features=constant) for one in (zx, zy))
+        found[index] = [own_zx, own_zy]
+        if constant == d:
+            found[index] = knowing_nothing(replace(own_zx, folds=None), replace(own_zy, folds=None), targets)
+        else:
             able.append(index)
-            found[index] = pair
             components.append(principal_components(values))
             prepared.append(values)
     if not able:
@@ -186,7 +189,7 @@ def _decode(
             found[index][1] = _estimate(found[index][1], judged, trained.fit, place, splits, about, options)
     else:
         for index in able:
-            found[index][1] = replace(found[index][1], value=0.0, note="one class only")
+            found[index][1] = one_class(found[index][1])
     return found, _Warm(weights_x, weights_y)
 
 
@@ -202,8 +205,10 @@ def _estimate(
     own = slice(place * count, (place + 1) * count)
     if blank.unit == "nmse":
         value, stderr = normalised_error(judged.losses, judged.constant)
+        total = float(judged.constant.sum())
     else:
         value, stderr = float(judged.losses.mean()), float(judged.losses.std()) / math.sqrt(held_out)
+        total = held_out
     diverged = int(fit.diverged[own].sum())
     at_limit = float(fit.limited[own].double().mean())
     notes = []
@@ -237,6 +242,7 @@ def _estimate(
         edge="epochs:high" if at_limit else "",
         note="; ".join(notes),
         detail=canonical(detail),
+        blocks=blocks(judged.losses, torch.cat(splits.test), total),
     )
 
 

@@ -5,6 +5,7 @@ one draw of z per sample, X being the samples themselves. Nats; densities are su
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from infoplane.errors import UserError
 from infoplane.measures.information.neighbours import Information
 
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 """Elements of the n x n matrix, and of what it is made of, that are held at a time."""
 
 
@@ -20,25 +21,33 @@ def draw_layer(mu: Tensor, sigma: Tensor, seed: int = 0) -> Tensor:
     """z = mu + sigma eps, eps standard normal, float64; mu and sigma of shape (n, d), sigma broadcastable."""
     generator = torch.Generator().manual_seed(seed)
     eps = torch.randn(mu.shape, generator=generator, dtype=torch.float64).to(mu.device)
-    return mu.double() + sigma.double() * eps
+    return eps.mul_(sigma.double()).add_(mu)
 
 
-def log_densities(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-    """log q(z_i|x_j) up to the constant -d/2 log 2 pi, shape (n, m); z (n, d), mu and sigma (m, d), float64.
+def log_densities(mu: Tensor, sigma: Tensor) -> Callable[[Tensor], Tensor]:
+    """The function from z of shape (n, d) to log q(z_i|x_j) + d/2 log 2 pi, shape (n, m); mu and sigma (m, d), float64.
 
     By inner products, after a common shift that keeps what they cancel small.
     """
     centre = mu.mean(0)
-    z, mu = z - centre, mu - centre
-    rows = max(1, BLOCK // max(len(mu), z.shape[1]))
+    mu = mu - centre
     if bool((sigma == sigma[0, 0]).all()):
-        scale, norms = float(sigma[0, 0]), mu.square().sum(1) / 2
-        blocks = [part @ mu.T - norms - part.square().sum(1)[:, None] / 2 for part in z.split(rows)]
-        return torch.cat(blocks) / scale**2 - mu.shape[1] * math.log(scale)
+        scale, norms = float(sigma[0, 0]), torch.linalg.vector_norm(mu, dim=1).square() / 2
+
+        def alike(z: Tensor) -> Tensor:
+            z = z - centre
+            found = (z @ mu.T).sub_(norms).sub_(z.square().sum(1)[:, None] / 2)
+            return found.div_(scale**2).sub_(mu.shape[1] * math.log(scale))
+
+        return alike
     precision = sigma.square().reciprocal()
     offsets = (mu.square() * precision).sum(1) / 2 + sigma.log().sum(1)
-    blocks = [part.square() @ precision.T * -0.5 + part @ (mu * precision).T - offsets for part in z.split(rows)]
-    return torch.cat(blocks)
+
+    def each(z: Tensor) -> Tensor:
+        z = z - centre
+        return z.square() @ precision.T * -0.5 + z @ (mu * precision).T - offsets
+
+    return each
 
 
 def stochastic_information(mu: Tensor, sigma: Tensor, seed: int = 0, z: Tensor | None = None) -> Information:
@@ -49,7 +58,7 @@ def stochastic_information(mu: Tensor, sigma: Tensor, seed: int = 0, z: Tensor |
     infinity and a sigma that is not above 0.
     """
     z, mu, sigma = _checked(mu, sigma, seed, z)
-    return _about(_gains(z, mu, sigma), math.log(len(mu)))
+    return _about(_gains(z, mu, sigma)[0], math.log(len(mu)))
 
 
 def conditional_information(
@@ -59,29 +68,42 @@ def conditional_information(
 
     labels: int64, shape (n,). It cannot exceed sum_y p(y) log n_y. Raises `UserError` as `stochastic_information`.
     """
+    return informations(mu, sigma, labels, seed, z)[1]
+
+
+def informations(
+    mu: Tensor, sigma: Tensor, labels: Tensor, seed: int = 0, z: Tensor | None = None
+) -> tuple[Information, Information]:
+    """`stochastic_information` and `conditional_information` of one draw, for the price of the first."""
     z, mu, sigma = _checked(mu, sigma, seed, z)
     if len(labels) != len(mu):
         raise UserError(f"{len(mu)} samples but {len(labels)} labels.")
-    gains, most = torch.zeros(len(mu), dtype=torch.float64, device=mu.device), 0.0
-    for label in torch.unique(labels):
-        rows = labels == label
-        gains[rows] = _gains(z[rows], mu[rows], sigma[rows])
-        most += float(rows.double().mean()) * math.log(int(rows.sum()))
-    return _about(gains, most)
+    sizes = torch.unique(labels, return_counts=True)[1].double()
+    most = float((sizes * sizes.log()).sum()) / len(mu)
+    among_all, within = _gains(z, mu, sigma, labels)
+    return _about(among_all, math.log(len(mu))), _about(within, most)
 
 
 SATURATED = 0.1
 """Share of the largest possible value within which a value only says that it is large."""
 
 
-def _gains(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-    """log q(z_i|x_i) - log mean_j q(z_i|x_j) per sample, some rows of the n x n matrix at a time."""
-    rows = max(1, BLOCK // len(mu))
-    parts = []
-    for first in range(0, len(mu), rows):
-        densities = log_densities(z[first : first + rows], mu, sigma)
-        parts.append(densities.diagonal(first) - densities.logsumexp(1))
-    return torch.cat(parts) + math.log(len(mu))
+def _gains(z: Tensor, mu: Tensor, sigma: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """log q(z_i|x_i) - log mean_j q(z_i|x_j) per sample, j among all samples, and among those of the same label.
+
+    Some rows of the n x n matrix at a time.
+    """
+    n, density = len(mu), log_densities(mu, sigma)
+    labels = torch.zeros(n, dtype=torch.int64, device=mu.device) if labels is None else labels
+    rows = max(1, BLOCK // max(n, z.shape[1]))
+    among_all, within = [], []
+    for first, part in zip(range(0, n, rows), z.split(rows), strict=True):
+        densities, others = density(part), labels[first : first + rows, None] != labels
+        own = densities.diagonal(first).clone()
+        among_all.append(own - densities.logsumexp(1) + math.log(n))
+        same = (n - others.sum(1)).double().log()
+        within.append(own - densities.masked_fill_(others, -math.inf).logsumexp(1) + same)
+    return torch.cat(among_all), torch.cat(within)
 
 
 def _about(gains: Tensor, most: float) -> Information:

@@ -1,18 +1,29 @@
 """Exact nearest neighbours in the maximum or Euclidean norm, and how many points lie within a distance of each.
 
-The way depends on dimension and device, the answer does not: a k-d tree or blocks of distances to search; sorted
-values (1 dimension), a wavelet matrix (2) or blocks of distances among those near in the first coordinate to count.
+The way depends on dimension, number and device, the answer does not: a k-d tree or blocks of distances to search;
+sorted values (1 dimension), a wavelet matrix (2), a k-d tree or blocks of distances among those near in the first
+coordinate to count.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-TREE = 12
-"""Dimensions up to which a k-d tree is the faster search on a CPU (measured at n = 1,000 and 5,000)."""
+TREE, LARGE_TREE = 12, 20
+"""Dimensions up to which a k-d tree is the faster search on a CPU: of few points, and of `MANY`."""
+
+COUNTING_TREE = 8
+"""Dimensions up to which a k-d tree is the faster way to count among `MANY` points on a CPU."""
+
+MANY = 2000
+"""Points from which scikit-learn's tree, faster than SciPy's but slow to import, is worth it."""
+
+LEAF = 24
+"""Points in a leaf of that tree; between 16 and 32 the times are the same."""
 
 BLOCK = 1 << 22
 """Distances that are held at a time."""
@@ -26,6 +37,8 @@ def nearest(points: Tensor, k: int, norm: float = math.inf) -> tuple[Tensor, Ten
 
     norm: 2 or infinity. Needs k < n.
     """
+    if _many(points) and points.shape[1] <= LARGE_TREE:
+        return _search_tree(points, k, norm)
     if points.device.type == "cpu" and points.shape[1] <= TREE:
         distances, positions = cKDTree(points.numpy()).query(points.numpy(), k + 1, p=norm)
         return torch.from_numpy(distances[:, 1:].copy()), torch.from_numpy(positions[:, 1:].astype(np.int64))
@@ -44,6 +57,8 @@ def count_within(points: Tensor, radii: Tensor, *, strict: bool) -> Tensor:
     if d > 2:
         if strict:
             radii = torch.nextafter(radii, torch.zeros_like(radii))
+        if _many(points) and d <= COUNTING_TREE:
+            return (_count_by_tree(points, radii) - 1).double()
         return (_count_blocks(points, radii) - 1).double()
     bounds = [_bounds(points[:, j].contiguous(), radii, strict) for j in range(d)]
     if d == 1:
@@ -65,6 +80,34 @@ def intrinsic_dimension(points: Tensor, k: int = 10) -> float | None:
     logs = nearest(points, k, norm=2)[0].log()
     spread = float((logs[:, -1:] - logs[:, :-1]).mean())
     return 1 / spread if math.isfinite(spread) and spread > 0 else None
+
+
+def _many(points: Tensor) -> bool:
+    return points.device.type == "cpu" and len(points) >= MANY
+
+
+def _tree(points: Tensor, norm: float) -> tuple[Any, np.ndarray]:
+    """scikit-learn's k-d tree, and the order of the points in it: asked in this order, its nodes stay in the cache."""
+    from sklearn.neighbors import KDTree
+
+    tree = KDTree(points.numpy(), leaf_size=LEAF, metric="chebyshev" if math.isinf(norm) else "euclidean")
+    return tree, np.asarray(tree.idx_array)
+
+
+def _search_tree(points: Tensor, k: int, norm: float) -> tuple[Tensor, Tensor]:
+    tree, order = _tree(points, norm)
+    found = tree.query(points.numpy()[order], k + 1)
+    distances, positions = (np.empty_like(one) for one in found)
+    distances[order], positions[order] = found
+    return torch.from_numpy(distances[:, 1:].copy()), torch.from_numpy(positions[:, 1:].astype(np.int64))
+
+
+def _count_by_tree(points: Tensor, radii: Tensor) -> Tensor:
+    """Points within each radius, themselves included."""
+    tree, order = _tree(points, math.inf)
+    counts = np.empty(len(points), np.int64)
+    counts[order] = tree.query_radius(points.numpy()[order], radii.numpy()[order], count_only=True)
+    return torch.from_numpy(counts)
 
 
 def _bounds(values: Tensor, radii: Tensor, strict: bool) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ table's total.
 
 import numpy as np
 
-from infoplane.measures.truths.truth import Sample, Truth, entropy
+from infoplane.measures.truths.truth import Sample, Truth, counting_excess, entropy
 
 GROUP = "discrete"
 JITTER = 0.5
@@ -51,7 +51,10 @@ def channel(name: str, counts: np.ndarray, x_codes: np.ndarray, z_codes: np.ndar
         x, z, y = enumerated(counts, rng, n)
         return z_codes[z], x_codes[x], y
 
-    return Truth(name, GROUP, values, draw, linear, multiple=int(counts.sum()))
+    def floor(n: int) -> dict[str, float]:
+        return {"zy": counting_excess(counts.sum(0) * (n // int(counts.sum())))}
+
+    return Truth(name, GROUP, values, draw, linear, multiple=int(counts.sum()), floor=floor)
 
 
 def corners(bits: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import ortho_group
 
-from infoplane.measures.truths.truth import Sample, Truth, remaining_error, two_classes
+from infoplane.measures.truths.truth import Sample, Truth, remaining_error, two_classes, unexplained_error
 
 
 def linear_gaussian(d: int, snr: float = 1.0, mixed: bool = False) -> Truth:
@@ -28,8 +28,11 @@ def linear_gaussian(d: int, snr: float = 1.0, mixed: bool = False) -> Truth:
     def optimal(z: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         return {"zx": remaining_error(x, z @ filter_.T)}
 
+    def floor(n: int) -> dict[str, float]:
+        return {} if mixed else {"zx": unexplained_error(snr / (1 + snr), n * d)}
+
     name = f"linear-Gaussian, d = {d}, SNR {snr:g}{', mixed' if mixed else ''}"
-    return Truth(name, "linear-Gaussian", values, draw, linear=("zx",), optimal=optimal)
+    return Truth(name, "linear-Gaussian", values, draw, linear=("zx",), optimal=optimal, floor=floor)
 
 
 def correlated(d: int, information: float) -> Truth:
@@ -50,7 +53,11 @@ def correlated(d: int, information: float) -> Truth:
 
     name = f"correlated Gaussians, d = {d}, {information:g} nats"
     values = {"zx": float(1 - rho**2), "ixz": float(information)}
-    return Truth(name, "correlated Gaussians", values, draw, linear=("zx",), optimal=optimal)
+
+    def floor(n: int) -> dict[str, float]:
+        return {"zx": unexplained_error(float(rho**2), n * d)}
+
+    return Truth(name, "correlated Gaussians", values, draw, linear=("zx",), optimal=optimal, floor=floor)
 
 
 def correlated_pair(rng: np.random.Generator, n: int, d: int, information: float) -> tuple[np.ndarray, np.ndarray]:

@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         ("truth", pa.float64()),
         ("estimate", pa.float64()),
         ("optimal", pa.float64()),
+        ("floor", pa.float64()),
         ("extrapolated", pa.float64()),
         ("stderr", pa.float64()),
         ("calibration", pa.float64()),
@@ -126,8 +127,10 @@ def measured_rows(family: Any, options: Any, truth: Truth, n: int, seeds: int, d
         if not known:
             return []
         best = truth.optimal(z, x, labels) if truth.optimal else {}
+        floor = truth.floor(len(labels)) if truth.floor else {}
         for one in known:
             about = {"n": len(labels), "seed": seed, "optimal": best.get(one.measure), "seconds": seconds}
+            about["floor"] = floor.get(one.measure)
             rows.append(described(truth, one.measure) | in_nats(one) | about)
     return rows
 
