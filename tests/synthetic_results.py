@@ -1,6 +1,7 @@
 """Made-up results in the files that a real experiment leaves behind: curves of a known shape, no training."""
 
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from infoplane.charts.frames import Tables
 from infoplane.measures.estimate import BLOCKS
+from infoplane.phases.analysis import Settings, analyse
 from infoplane.storage.parquet import write_rows
 from infoplane.tables import HISTORY, MEASURES, ExpectedRun, collect
 
@@ -110,6 +112,43 @@ def gradient_rows(run: dict[str, Any], family: str, at: list[int], names: list[s
     return rows
 
 
+def anatomy_rows(run: dict[str, Any], family: str, at: list[int], names: list[str]) -> list[dict[str, Any]]:
+    """Shortcut and branch of every block: a branch that grows and never cancels; without a shortcut its Z-X alone."""
+    rows = []
+    for step in at:
+        time = math.log1p(step) / math.log1p(640)
+        for depth, site in enumerate(names):
+            if not site.startswith("block"):
+                continue
+            share = depth / max(1, len(names) - 1)
+            carried, told = (zx(run["shortcut"], level, time, run["seed"]) for level in (0.6 * share, share))
+            ratio, slope = 0.2 + time, 0.1 * time
+            total = 1 + ratio + 2 * slope
+            found = {("f", "zx"): min(1.0, 2 * told)}
+            if run["shortcut"] != "none":
+                found |= {
+                    ("s", "zx"): carried,
+                    ("f", "regression_f_on_s"): slope,
+                    ("f", "cosine"): slope / math.sqrt(ratio),
+                    ("f", "branch_ratio"): math.sqrt(ratio),
+                    ("z", "variance_share_s"): 1 / total,
+                    ("z", "variance_share_f"): ratio / total,
+                    ("z", "variance_share_cross"): 2 * slope / total,
+                    ("z", "zx_intact"): told + 0.02,
+                    ("z", "zx_branch_x0_refitted"): carried + 0.02,
+                    ("z", "zx_without_antiparallel_refitted"): told + 0.02,
+                }
+            place = {"step": step, "epoch": step / 20, "site": site, "depth": depth, "family": family}
+            rows += [
+                dict.fromkeys(MEASURES) | run | place | {"part": part, "measure": measure, "value": value}
+                | {"unit": "nmse" if "zx" in measure else "1", "n": PROBES, "d": 64, "edge": ""}
+                | {"stderr": 0.01 if "zx" in measure else None, "constant_features": 0, "note": ""}
+                | {"detail": '{"z_equals_s_plus_f":true}'}
+                for (part, measure), value in found.items()
+            ]  # fmt: skip
+    return rows
+
+
 def history_rows(run: dict[str, Any], at: list[int]) -> list[dict[str, Any]]:
     rows = []
     for step in at:
@@ -158,6 +197,7 @@ def write_run(
     for family, path in where.measures.items():
         rows = measure_rows(run, family, reached, names)
         rows += gradient_rows(run, family, reached, names) if gradients else []
+        rows += anatomy_rows(run, family, reached, names) if gradients else []
         metadata = common | {"spec": {"family": {"kind": family, "options": {}}}}
         write_rows(path, pa.Table.from_pylist(rows, _schema(MEASURES)), metadata)
 
@@ -228,6 +268,12 @@ def made(folder: Path, **shape: Any) -> Tables:
     paths = folder / "measures.parquet", folder / "history.parquet"
     collect(experiment(folder / "results", gradients=True, **shape), config(**grid), *paths)
     return Tables.read(*paths)
+
+
+def analysed(tables: Tables, **settings: Any) -> Tables:
+    """The same tables with their phases."""
+    found = analyse(tables.measures, tables.history, Settings(**settings), tables.metadata)
+    return replace(tables, phases=found)
 
 
 class Fetches(HTMLParser):

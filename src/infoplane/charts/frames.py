@@ -1,6 +1,5 @@
 """What every chart starts from: the two tables, and curves aggregated over seeds."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from infoplane.phases.curves import last_block
 from infoplane.phases.results import Phases
 from infoplane.storage.parquet import read_rows
 
@@ -147,14 +147,6 @@ class Curves:
     def last_block(self, architecture: str) -> str | None:
         """The deepest residual block's site: what is compared across shortcuts."""
         return last_block(self.sites(architecture))
-
-
-def last_block(sites: Sequence[str]) -> str | None:
-    """The last site that is a numbered block; without blocks, the last before read-out and logits."""
-    blocks = [site for site in sites if re.match(r"(block|layer|stage)\D?\d", site)]
-    others = [site for site in sites if site not in ("readout", "logits")] or list(sites)
-    found = blocks or others
-    return found[-1] if found else None
 
 
 def curves(tables: Tables, family: str = "auto", part: str = "z", measures: Sequence[str] = PAIR) -> Curves:

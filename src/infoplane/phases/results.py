@@ -30,12 +30,13 @@ PHASES: Columns = {
     "site": pl.String,
     "depth": pl.Int64,
     "label": pl.String,  # two-phase, compression-only, fitting-only, flat, ambiguous; null: nothing to judge
-    "confidence": pl.Float64,  # share of resamples that say so
-    "fits": pl.Float64,  # share of resamples with a fit depth beyond the margin
-    "compresses": pl.Float64,
+    "confidence": pl.Float64,  # of the less sure of the label's two halves; below the level the label is ambiguous
+    "fits": pl.Float64,  # how sure it is that the fit depth is beyond the margin, 0 to 1
+    "compresses": pl.Float64,  # the same of the compression height
     **_with_interval(
         "start", "turn_step", "turn", "end", "fit_depth", "compression_height", "label_gain"
     ),  # label_gain: how far Z-Y fell (I(Z;Y) rose) from the first to the last checkpoint
+    "learned": pl.Float64,  # how sure it is that the label was learned: a label gain beyond its margin
     "margin": pl.Float64,
     "accuracy": pl.Float64,  # validation, at the last step
     "loss_gap": pl.Float64,  # validation loss less training loss, nats, at the last step
@@ -57,7 +58,7 @@ DIFFERENCES: Columns = {
     "shortcut": pl.String,
     **_with_interval("difference"),  # reference less shortcut, paired by seed
     "p": pl.Float64,
-    "p_adjusted": pl.Float64,  # for all comparisons of the experiment (Holm)
+    "p_adjusted": pl.Float64,  # Holm, over the experiment's comparisons at last blocks; null elsewhere
     "seeds": pl.Int64,
     "basis": pl.String,
     "note": pl.String,
@@ -103,6 +104,17 @@ BLOCKS: Columns = {
     "evidence": pl.String,  # one sentence
     "seeds": pl.Int64,
     "note": pl.String,
+    "step": pl.Int64,  # the last checkpoint, which all of this is about
+    "first_step": pl.Int64,
+    "zx_s": pl.Float64,
+    "zx_f": pl.Float64,
+    "zx_z": pl.Float64,
+    **_with_interval("first_compression"),  # at the first checkpoint
+    **_with_interval("lost_in_sum"),  # Z-X of s + f less that of s, both by folds
+    **_with_interval("recovered"),  # Z-X of s + f less that without what of f points against s
+    **_with_interval("variance_ratio"),  # Var(f) / Var(s)
+    "margin": pl.Float64,
+    "basis": pl.String,  # what the interval of compression knows of: probes, seeds, or both
 }
 """How each residual addition compresses, where the anatomy was measured."""
 

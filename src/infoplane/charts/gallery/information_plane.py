@@ -7,13 +7,14 @@ input is compressed away. Networks that all have one and the same shortcut stand
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import altair as alt
 import polars as pl
 
 from infoplane.charts import scales, theme
-from infoplane.charts.frames import PAIR, Curves, Tables, curves, last_block, spread
+from infoplane.charts.frames import PAIR, Curves, Tables, curves, spread
+from infoplane.phases.curves import last_block
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,16 @@ CROWDED = 5
 """A name that would cover more points of paths than this is left to the tooltip."""
 
 
-def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
+UNTIL = "until"
+"""The parameter of `growing`: the place on the axis of steps that the paths have reached."""
+
+
+def growing(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
+    """The same with paths that end at the parameter `UNTIL`; ``usermeta`` has its first and last value."""
+    return draw(tables, options, grows=True)
+
+
+def draw(tables: Tables, options: Options, grows: bool = False) -> alt.ConcatChart | alt.Chart:
     """One cell per architecture and shortcut; cells of one architecture share their axes."""
     found = curves(tables, options.family, options.part, (options.x, options.y))
     found = replace(found, rows=found.rows.drop_nulls([options.x, options.y]))
@@ -63,9 +73,13 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
             compared = found.rows if absolute else rows
             frame = Frame.of(found, compared if options.shared_axes else mine, compared, options.scale, width, height)
             titles = frame.title(found, 0) if last else None, None if column else frame.title(found, 1)
-            cell = _cell(steps.placed(mine), steps, frame, titles, found)
+            cell = _cell(steps.placed(mine), steps, frame, titles, found, grows)
             cells.append(cell.properties(width=width, height=height, title=title))
-    return theme.grid(cells, columns, _description(tables, found, options), colour="shared", title=_title(found))
+    grid = theme.grid(cells, columns, _description(tables, found, options), colour="shared", title=_title(found))
+    if grows:
+        places = steps.placed(found.rows)["at"]
+        grid.usermeta = {UNTIL: [places.min(), places.max()]}
+    return grid
 
 
 def _title(found: Curves) -> str:
@@ -116,7 +130,12 @@ class Frame:
 
 
 def _cell(
-    rows: pl.DataFrame, steps: scales.Steps, frame: Frame, titles: tuple[str | None, str | None], found: Curves
+    rows: pl.DataFrame,
+    steps: scales.Steps,
+    frame: Frame,
+    titles: tuple[str | None, str | None],
+    found: Curves,
+    grows: bool,
 ) -> theme.Cell:
     """The paths of one architecture with one shortcut; only a cell with a title upwards has labels there."""
     first = titles[1] is not None
@@ -139,7 +158,8 @@ def _cell(
     )
     rows = rows.sort("depth", "site", "step")
     path = rows.with_columns(
-        pl.col(measure).shift(-1).over("site", order_by="step").alias(f"next_{measure}") for measure in (across, up)
+        pl.col(measure).shift(-1).over("site", order_by="step").alias(f"next_{measure}")
+        for measure in ((across, up, "at") if grows else (across, up))
     )
     tooltip = [
         alt.Tooltip("site:N"),
@@ -149,11 +169,14 @@ def _cell(
         alt.Tooltip("seeds:Q"),
     ]
     columns = ["site", "step", "at", across, up, "seeds"]
-    base = alt.Chart(path.select(*columns, f"next_{across}", f"next_{up}"))
+    base = alt.Chart(path.select(*columns, pl.selectors.starts_with("next_")))
+    to = "next"
+    if grows:
+        base, to = _reached(base, found.measures, frame.across.kind), "to"
     lines = (
         base.transform_filter(f"isValid(datum.next_{across})")
         .mark_rule(strokeWidth=1.6, strokeCap="round", opacity=0.85)
-        .encode(x, y, alt.X2(f"next_{across}:Q"), alt.Y2(f"next_{up}:Q"), steps.colour())
+        .encode(x, y, alt.X2(f"{to}_{across}:Q"), alt.Y2(f"{to}_{up}:Q"), steps.colour())
     )
     points = base.mark_circle(size=20 if frame.width > 170 else 10, opacity=1).encode(
         x, y, steps.colour(), tooltip=tooltip
@@ -165,16 +188,61 @@ def _cell(
     )
     chief = last_block(found.sites(rows["architecture"][0]))
     names = alt.Chart(_names(ends.last(), rows, frame, chief, found.measures))
+    heads = []
+    if grows:
+        ended = f"{UNTIL} >= {max(rows['at'].to_list())}"
+        names = names.transform_filter(ended)
+        heads = _heads(base, frame, (across, up), (x, y), rows.filter(pl.col("site") == chief), ended)
     labels = [
         names.mark_text(align="left", baseline="middle", fontSize=10.5, **look).encode(
             alt.X("px:Q", scale=None, axis=None), alt.Y("py:Q", scale=None, axis=None), text="site:N"
         )
         for look in theme.HALOED
     ]
-    layers = [lines, points, rings, *labels]
+    layers = [lines, points, rings, *heads, *labels]
     if up == "zy" and (entropy := found.label_entropy()) is not None:
         layers = [*theme.entropy_line(entropy, y, frame.width), *layers]
     return alt.layer(*layers)
+
+
+def _reached(base: alt.Chart, measures: tuple[str, ...], kind: scales.Kind) -> alt.Chart:
+    """The points up to `UNTIL`; ``to_zx`` and so on: how far on the way to the next one, straight in the picture."""
+    share = f"(log({UNTIL}) - log(datum.at)) / (log(datum.next_at) - log(datum.at))"
+    base = base.transform_filter(f"datum.at <= {UNTIL}")
+    base = base.transform_calculate(share=f"isValid(datum.next_at) ? clamp({share}, 0, 1) : 0")
+    for measure in measures:
+        here, there = f"datum.{measure}", f"(isValid(datum.next_at) ? datum.next_{measure} : datum.{measure})"
+        if kind == "linear":
+            base = base.transform_calculate(**{f"to_{measure}": f"{here} + ({there} - {here}) * datum.share"})
+            continue
+        root, next_root = (f"(({x}) < 0 ? -sqrt(-({x})) : sqrt({x}))" for x in (here, there))
+        base = base.transform_calculate(root=f"{root} + ({next_root} - {root}) * datum.share")
+        base = base.transform_calculate(**{f"to_{measure}": "datum.root * abs(datum.root)"})
+    return base
+
+
+def _heads(
+    base: alt.Chart,
+    frame: Frame,
+    measures: tuple[str, str],
+    axes: tuple[alt.X, alt.Y],
+    chief: pl.DataFrame,
+    ended: str,
+) -> list[alt.Chart]:
+    """Where each path has come to; the chief one bears its name, on the side that has room all the way."""
+    at = [axis.copy(deep=False) for axis in axes]
+    for axis, measure in zip(at, measures, strict=True):
+        axis.shorthand = f"to_{measure}:Q"
+    now = base.transform_filter(f"!isValid(datum.next_at) || datum.next_at > {UNTIL}")
+    dots = now.mark_circle(size=30, color=theme.INK, opacity=0.9).encode(*at)
+    if chief.is_empty():
+        return [dots]
+    name = chief["site"][0]
+    reach = max(frame.pixels(x, y)[0] for x, y in chief.select(measures).iter_rows()) + 9 + 5.7 * len(name)
+    side: dict[str, Any] = {"align": "left", "dx": 7} if reach < frame.width else {"align": "right", "dx": -7}
+    mine = now.transform_filter(f"datum.site == '{name}' && !({ended})")
+    words = [mine.mark_text(baseline="middle", fontSize=10.5, **side, **look) for look in theme.HALOED]
+    return [dots, *(word.encode(*at, text="site:N") for word in words)]
 
 
 def _names(

@@ -1,0 +1,208 @@
+"""From the tidy table of measures to arrays that can be resampled: one `Cell` per network, shortcut and site.
+
+Every curve is turned so that learning about X or Y is a fall: Z-X and Z-Y as they are, information with its sign
+turned. A cell holds all seeds, so that its checkpoints and its parts of the probe line up.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from infoplane.errors import UserError, nearest
+
+Array = NDArray[np.float64]
+
+DEFAULT_FAMILY = "kernel"
+INPUT = {"zx": 1, "ixz": -1, "ixz_upper": -1, "ixz_lower": -1}
+"""Measures that tell of the input, best first, and the sign that makes learning a fall."""
+LABEL = {"zy": 1, "izy": -1, "izy_lower": -1, "izy_upper": -1}
+"""The same for the label."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One measure of one cell, turned so that learning is a fall.
+
+    values: (seeds, checkpoints, blocks); without blocks the last axis has length 1. stderr: (seeds, checkpoints),
+    NaN where there is none. scale: what a representation that knows nothing would have; margin is a share of it.
+    """
+
+    measure: str
+    sign: int
+    values: Array
+    stderr: Array
+    has_blocks: bool
+    scale: float
+
+    def of(self, seeds: Sequence[int]) -> "Curve":
+        """The same of some seeds, by their places."""
+        places = list(seeds)
+        return Curve(
+            self.measure, self.sign, self.values[places], self.stderr[places], self.has_blocks, self.scale
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All finished seeds of one architecture and shortcut at one site; x and y share seeds and checkpoints."""
+
+    architecture: str
+    shortcut: str
+    family: str
+    site: str
+    depth: int
+    seeds: tuple[int, ...]
+    steps: tuple[int, ...]
+    x: Curve
+    y: Curve | None
+    note: str
+
+    def of(self, seeds: Sequence[int]) -> "Cell":
+        """The same with some seeds only, by their numbers."""
+        places = [self.seeds.index(seed) for seed in seeds]
+        y = None if self.y is None else self.y.of(places)
+        keys = self.architecture, self.shortcut, self.family, self.site, self.depth
+        return Cell(*keys, tuple(seeds), self.steps, self.x.of(places), y, self.note)
+
+
+def last_block(sites: Sequence[str]) -> str | None:
+    """The last site that is a numbered block; without blocks, the last before read-out and logits."""
+    blocks = [site for site in sites if re.match(r"(block|layer|stage)\D?\d", site)]
+    others = [site for site in sites if site not in ("readout", "logits")] or list(sites)
+    found = blocks or others
+    return found[-1] if found else None
+
+
+def headline_family(measures: pl.DataFrame, wanted: str, order: Sequence[str] = ()) -> str:
+    """The family to analyse: the wanted one; for ``auto`` kernel where it was measured, else the first configured.
+
+    Only families with a measure of the input count. Raises `UserError` for a label that the table does not have.
+    """
+    apt = measures.filter(pl.col("measure").is_in(list(INPUT)), pl.col("value").is_finite())
+    found = set(apt["family"].drop_nulls().to_list())
+    known = sorted(set(measures["family"].drop_nulls().to_list()))
+    if wanted != "auto":
+        if wanted not in known:
+            raise UserError(f"phases.family: no measure is called '{wanted}': {nearest(wanted, known)}")
+        return wanted
+    present = [label for label in order if label in found] or sorted(found)
+    return DEFAULT_FAMILY if DEFAULT_FAMILY in present or not present else present[0]
+
+
+OPTIONAL: dict[str, type[pl.DataType] | pl.DataType] = {
+    "depth": pl.Int64,
+    "stderr": pl.Float64,
+    "reference": pl.Float64,
+    "blocks": pl.List(pl.Float64),
+}
+NEEDED = ("architecture", "shortcut", "seed", "step", "site", "part", "measure", "family", "value", "status")
+
+
+def complete(measures: pl.DataFrame) -> pl.DataFrame:
+    """A measures table with every column that phases need; raises `UserError` for one that nothing can stand for."""
+    for name in NEEDED:
+        if name not in measures.columns:
+            raise UserError(f"the measures table has no column '{name}': expected {', '.join(NEEDED)}.")
+    absent = [pl.lit(None, kind).alias(name) for name, kind in OPTIONAL.items() if name not in measures.columns]
+    return measures.with_columns(absent).with_columns(pl.col("depth").fill_null(0))
+
+
+def cells(measures: pl.DataFrame, family: str) -> Iterator[Cell]:
+    """Every architecture, shortcut and site of a family at part z, in the order of their names and depth.
+
+    Runs that are missing or have diverged are left out, with a note; so is a run without checkpoints in common with
+    the first.
+    """
+    rows = complete(measures).filter(
+        pl.col("family") == family, pl.col("part") == "z", pl.col("value").is_finite(), pl.col("step").is_not_null()
+    )
+    measure = next((name for name in INPUT if (rows["measure"] == name).any()), None)
+    if measure is None:
+        return
+    second = next((name for name in LABEL if (rows["measure"] == name).any()), None)
+    scales = {name: _scale(rows, name) for name in (measure, second) if name}
+    left_out = _left_out(measures, family)
+    finished = rows.filter(pl.col("status") == "finished")
+    groups = finished.partition_by(["architecture", "shortcut", "depth", "site"], as_dict=True)
+    for key in sorted(groups):
+        architecture, shortcut, depth, site = key
+        table = groups[key]
+        of_x = _by_seed(table, measure)
+        if not of_x:
+            continue
+        of_y = _by_seed(table, second) if second else {}
+        seeds = tuple(sorted(of_x))
+        steps = sorted(set.intersection(*(set(found) for found in of_x.values())))
+        notes = [left_out[architecture, shortcut]] if (architecture, shortcut) in left_out else []
+        if not steps:
+            continue
+        if any(len(found) > len(steps) for found in of_x.values()):
+            notes.append("only checkpoints that every seed has")
+        x = _curve(of_x, measure, INPUT, seeds, steps, scales)
+        whole = second is not None and all(set(steps) <= set(of_y.get(seed, ())) for seed in seeds)
+        y = _curve(of_y, second, LABEL, seeds, steps, scales) if second is not None and whole else None
+        keys = str(architecture), str(shortcut), family, str(site), int(depth)
+        yield Cell(*keys, seeds, tuple(steps), x, y, "; ".join(notes))
+
+
+BySeed = dict[int, dict[int, tuple[float, float, list[float] | None]]]
+
+
+def _by_seed(table: pl.DataFrame, measure: str) -> BySeed:
+    """seed -> step -> value, stderr, blocks."""
+    found: BySeed = {}
+    picked = table.filter(pl.col("measure") == measure).select("seed", "step", "value", "stderr", "blocks")
+    for seed, step, value, stderr, blocks in picked.iter_rows():
+        found.setdefault(seed, {})[step] = (value, np.nan if stderr is None else stderr, blocks)
+    return found
+
+
+def _curve(
+    found: BySeed,
+    measure: str,
+    signs: Mapping[str, int],
+    seeds: Sequence[int],
+    steps: Sequence[int],
+    scales: Mapping[str, float],
+) -> Curve:
+    entries = [[found[seed][step] for step in steps] for seed in seeds]
+    blocks = [entry[2] for row in entries for entry in row]
+    lengths = {0 if each is None else len(each) for each in blocks}
+    whole = len(lengths) == 1 and lengths.pop() > 1
+    if whole:
+        values = np.array([[entry[2] for entry in row] for row in entries], float)
+        whole = bool(np.isfinite(values).all())
+    if not whole:
+        values = np.array([[[entry[0]] for entry in row] for row in entries], float)
+    stderr = np.array([[entry[1] for entry in row] for row in entries], float)
+    return Curve(measure, signs[measure], signs[measure] * values, stderr, whole, scales[measure])
+
+
+def _scale(rows: pl.DataFrame, measure: str) -> float:
+    """The measure's reference; where it has none, 1 for Z-X, else the range of its values in the experiment."""
+    picked = rows.filter(pl.col("measure") == measure)
+    references = picked["reference"].drop_nulls().drop_nans()
+    if len(references) and float(np.median(references.to_numpy())) > 0:
+        return float(np.median(references.to_numpy()))
+    if measure == "zx":
+        return 1.0
+    values = picked["value"].to_numpy()
+    return float(values.max() - values.min())
+
+
+def _left_out(measures: pl.DataFrame, family: str) -> dict[tuple[str, str], str]:
+    """(architecture, shortcut) -> which seeds are not in it, and why."""
+    odd = (
+        measures.filter(pl.col("family") == family, pl.col("status") != "finished")
+        .select("architecture", "shortcut", "seed", "status")
+        .unique()
+        .sort("architecture", "shortcut", "seed", "status")
+    )
+    found: dict[tuple[str, str], list[str]] = {}
+    for architecture, shortcut, seed, status in odd.iter_rows():
+        found.setdefault((architecture, shortcut), []).append(f"seed {seed} {status}")
+    return {pair: f"left out: {', '.join(each)}" for pair, each in found.items()}
