@@ -1,5 +1,6 @@
 """Activations: what is read is what the network computes, site by site, within bounded memory."""
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -150,3 +151,37 @@ def test_batchnorm_is_recorded(checkpoints: Callable[..., Path], splits: dict[st
 def test_other_files_are_one_sentence(checkpoints: Callable[..., Path], splits: dict[str, Path]) -> None:
     with pytest.raises(UserError, match="holds no activations"):
         ActivationsFile(splits["probe"])
+
+
+def test_probe_noise_is_new_at_every_checkpoint_and_the_same_every_time(
+    checkpoints: Callable[..., Path], splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that does not move, read through noise: every checkpoint differs by noise of the asked size alone."""
+    run = checkpoints("mlp", "identity", learning_rate=1e-60)  # below the smallest float32: nothing moves
+    saved = CheckpointFile(run)
+    for step in saved.steps:
+        for name, weight in saved.load(step).items():
+            assert torch.equal(weight, saved.load(0)[name]), name
+    file = dumped(run, splits, tmp_path / "a.parquet", probe_noise=0.5, sites=["stem.z"])
+    probe = ResidentSplit(read_split(splits["probe"]), CPU).normalised(slice(None))
+    weight, bias = (saved.load(0)[f"stem.1.{name}"] for name in ("weight", "bias"))
+    clean = probe.flatten(1) @ weight.T + bias
+    found = [file.read(step, file.sites[0]) - clean.numpy() for step in saved.steps]
+    # W e + b of normal e has, over samples, variance 0.25 * ||row of W||^2 in each unit
+    expected = 0.25 * weight.square().sum(1).mean()
+    for noise in found:
+        assert np.var(noise, axis=0).mean() == pytest.approx(float(expected), rel=0.15)
+        assert np.abs(noise.mean()) < 0.1
+    for first, second in itertools.pairwise(found):
+        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
+    dumped(run, splits, tmp_path / "b.parquet", probe_noise=0.5, sites=["stem.z"])
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    monkeypatch.setattr(dump_module, "LARGEST_BATCH", 7)
+    in_sevens = dumped(run, splits, tmp_path / "c.parquet", probe_noise=0.5, sites=["stem.z"])
+    np.testing.assert_allclose(in_sevens.read(0, in_sevens.sites[0]), file.read(0, file.sites[0]), atol=1e-5)
+    other = dumped(run, splits, tmp_path / "d.parquet", probe_noise=0.5, sites=["stem.z"], seed=1)
+    assert not np.allclose(other.read(0, other.sites[0]), file.read(0, file.sites[0]))
+
+
+def test_no_noise_leaves_specs_as_they_were() -> None:
+    assert "probe_noise" not in spec().to_json() and '"probe_noise":0.5' in spec(probe_noise=0.5).to_json()

@@ -141,6 +141,8 @@ class ActivationsSpec(Spec):
     recalibration: int
     """Training samples from which BatchNorm statistics are taken anew at every checkpoint; 0: keep the running ones."""
     seed: int
+    probe_noise: float | None = None
+    """Standard deviation of normal noise on the normalised probe, drawn anew at every checkpoint; None: none."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,26 @@ class MeasuresSpec(Spec):
     """One measure family and its options."""
 
     family: Plugin
+
+
+@dataclass(frozen=True)
+class ReconstructionsSpec(Spec):
+    """Of which images and checkpoints of a run pictures are made, and by which decoder."""
+
+    images: int
+    """Probe images, at least 1."""
+    checkpoints: int
+    decoder: dict[str, Any]
+    """Options of the measure family `kernel`."""
+
+
+@dataclass(frozen=True)
+class HistogramsSpec(Spec):
+    """How finely activations are counted, and at how many checkpoints of a run."""
+
+    bins: int
+    """Per site, at least 1, beside those for outliers."""
+    checkpoints: int
 
 
 @dataclass(frozen=True)

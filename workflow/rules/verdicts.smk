@@ -2,3 +2,28 @@
 
 Needs: tables/ and phases/. Makes: verdicts/.
 """
+
+
+rule verdicts:
+    """Judge every claim: reproduced, not reproduced, or undecided."""
+    input:
+        script=f"{SCRIPTS}/verdicts.py",
+        sources=sources("verdicts"),
+        measures=rules.tables.output.measures,
+        phases=rules.phases.output,
+    output:
+        table=f"{RESULTS}/{{scope}}verdicts/verdicts.parquet",
+        markdown=report(f"{RESULTS}/{{scope}}verdicts/verdicts.md", category="Verdicts"),
+    log:
+        f"{LOGS}/{{scope}}verdicts.log",
+    benchmark:
+        f"{BENCHMARKS}/{{scope}}verdicts.tsv"
+    conda:
+        "../../envs/infoplane.yaml"
+    params:
+        claims=verdicts_claims,
+    message:
+        "Judge the {wildcards.scope}claims of the experiment"
+    shell:
+        "python {input.script:q} --claims {params.claims:q} --measures {input.measures:q} --phases {input.phases:q}"
+        " --table {output.table:q} --markdown {output.markdown:q} >{log:q} 2>&1"

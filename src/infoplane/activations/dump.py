@@ -4,12 +4,14 @@ Memory holds one checkpoint's weights, one batch and one row group, whatever the
 """
 
 import math
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from infoplane.activations.reduce import Reduction, chosen
 from infoplane.data.images import read_split
@@ -64,15 +66,34 @@ def dump(
         for step in progress(run.steps, f"activations of {output.stem}"):
             network.load_state_dict(run.load(step))
             reader = recalibrated(network, calibration)
+            noise = _noise(spec, train_spec, step)
             with reading(reader) as seen:
                 for start in range(0, len(images), batch):
                     count = min(batch, len(images) - start)
-                    reader(images.normalised(slice(start, start + count)))
+                    reader(noise(images.normalised(slice(start, start + count))))
                     rows = {
                         "step": np.full(count, step, np.int32),
                         "sample": np.arange(start, start + count, dtype=np.int32),
                     }
                     writer.write(rows, {name: r(seen[name]).cpu().numpy() for name, r in reductions.items()})
+
+
+def _noise(spec: ActivationsSpec, run: TrainSpec, step: int) -> Callable[[Tensor], Tensor]:
+    """What a batch of probes (n, C, H, W) is read through: this run's and checkpoint's own noise, in the probe's order.
+
+    The images are normalised, so the noise is in units of the data's standard deviation. Drawn on the CPU sample by
+    sample, so that neither the device nor the size of a batch changes it.
+    """
+    if not spec.probe_noise:
+        return lambda images: images
+    size, own = spec.probe_noise, zlib.crc32(f"{spec.seed} {step} {run.to_json()}".encode())
+    generator = torch.Generator().manual_seed(own)
+
+    def noisy(images: Tensor) -> Tensor:
+        drawn = torch.stack([torch.randn(images.shape[1:], generator=generator) for _ in range(len(images))])
+        return images + size * drawn.to(images.device)
+
+    return noisy
 
 
 def _metadata(

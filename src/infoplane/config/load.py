@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from infoplane import registry
+from infoplane.config import claims
 from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem
 from infoplane.config.schema import Accuracy, Data, Experiment, Training
@@ -17,13 +18,21 @@ from infoplane.specs import (
     ActivationsSpec,
     CheckpointSpec,
     DataSpec,
+    HistogramsSpec,
     MeasuresSpec,
     Plugin,
+    ReconstructionsSpec,
     StackSpec,
     TrainingSpec,
     TrainSpec,
     TruthsSpec,
 )
+
+KERNEL = "kernel"
+"""The measure family whose decoder draws the reconstructions."""
+
+NOT_OF_ZX = ("folds", "extrapolate")
+"""Its options that change no reconstruction."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,16 @@ class Plan:
     truths: dict[str, TruthsSpec]
     """What each measure family is held against, by its label."""
     charts: dict[str, Plugin]
+    reconstructions: ReconstructionsSpec | None
+    """Of every shown run; None: none are asked for."""
+    histograms: HistogramsSpec | None
+    claims: dict[str, dict[str, Any]]
+    """By label, with all that a claim left open filled in; JSON values."""
+
+    @property
+    def shown(self) -> list[Run]:
+        """The runs of which the report shows pictures: the first seed of every architecture and shortcut."""
+        return [run for run in self.runs if run.seed == self.config.seeds[0]]
 
     @property
     def runs(self) -> list[Run]:
@@ -105,9 +124,40 @@ def load(config: Mapping[str, Any]) -> Plan:
     charts = {
         label: read_plugin("chart", label, entry, f"charts.{label}")[0] for label, entry in experiment.charts.items()
     }
-    activations = ActivationsSpec(**experiment.activations.model_dump())
+    read_out = experiment.activations.model_dump()
+    activations = ActivationsSpec(**read_out | {"probe_noise": read_out["probe_noise"] or None})
     truths = _truths(experiment.accuracy, measures)
-    return Plan(experiment, data, architectures, training, stacked, shortcuts, activations, measures, truths, charts)
+    return Plan(
+        experiment,
+        data,
+        architectures,
+        training,
+        stacked,
+        shortcuts,
+        activations,
+        measures,
+        truths,
+        charts,
+        _reconstructions(experiment, measures),
+        _histograms(experiment),
+        claims.resolve(experiment.claims, architectures, shortcuts, experiment.phases.margin),
+    )
+
+
+def _reconstructions(experiment: Experiment, measures: dict[str, MeasuresSpec]) -> ReconstructionsSpec | None:
+    """With the decoder whose Z-X is measured, where the kernel family is; what only concerns Z-Y is left to it."""
+    wanted = experiment.reconstructions
+    if not wanted.images:
+        return None
+    kernels = (spec.family for spec in measures.values() if spec.family.kind == KERNEL)
+    decoder = next(kernels, read_plugin("measure", KERNEL, None, "reconstructions")[0])
+    options = {name: value for name, value in decoder.options.items() if name not in NOT_OF_ZX}
+    return ReconstructionsSpec(wanted.images, wanted.checkpoints, options)
+
+
+def _histograms(experiment: Experiment) -> HistogramsSpec | None:
+    wanted = experiment.histograms
+    return HistogramsSpec(wanted.bins, wanted.checkpoints) if wanted.bins else None
 
 
 Model = TypeVar("Model", Experiment, Training)

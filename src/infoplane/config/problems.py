@@ -1,6 +1,6 @@
 """Pydantic's errors as one sentence for a person."""
 
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -8,11 +8,16 @@ from infoplane.errors import nearest
 
 
 def _model_at(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
-    for key in location:
+    keys = iter(location)
+    for key in keys:
         field = model.model_fields.get(key)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        inner = field.annotation if field else None
+        if get_origin(inner) is dict:  # label -> model
+            next(keys, None)
+            inner = get_args(inner)[1]
+        if not isinstance(inner, type) or not issubclass(inner, BaseModel):
             break
-        model = field.annotation
+        model = inner
     return model
 
 

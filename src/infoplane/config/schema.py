@@ -1,14 +1,16 @@
 """The configuration of an experiment: every key, its meaning and its default.
 
 Identity and labels: everything here changes results except ``experiment``, ``results``, ``device``, ``slots``,
-``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name things. Every default is ours
-unless its description says otherwise. The plug-in sections are read against each plug-in's own ``Options`` in
+``claims``, ``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name things. Every default
+is ours unless its description says otherwise. The plug-in sections are read against each plug-in's own ``Options`` in
 `infoplane.config.plugins`.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from infoplane.config.claims import Claim
 
 PluginSection = dict[str, dict[str, Any] | None]
 
@@ -100,7 +102,13 @@ class Activations(Section):
     pool: dict[str, int] = Field({}, description="pattern -> side of the grid a feature map is averaged to")
     project: dict[str, int] = Field({}, description="pattern -> dimensions of a fixed random projection")
     recalibration: int = Field(512, ge=0, description="training images for BatchNorm statistics; 0: keep running ones")
-    seed: int = Field(0, ge=0, description="seed of the random projections")
+    seed: int = Field(0, ge=0, description="seed of the random projections and of probe_noise")
+    probe_noise: float = Field(
+        0.0,
+        ge=0,
+        description="standard deviation, in units of the data's, of normal noise on the probe, drawn anew at every "
+        "checkpoint of every run; X and Y stay those of the clean probe",
+    )
 
 
 class AccuracyOfOne(Section):
@@ -125,8 +133,8 @@ class Phases(Section):
 
     family: str = Field("auto", description="measure's label; auto: kernel where it was measured")
     margin: float = Field(0.01, ge=0, description="a change no larger than this share of the reference is none")
-    level: float = Field(0.95, gt=0.5, lt=1, description="of intervals, and the share of resamples that a label needs")
-    resamples: int = Field(1000, ge=100, description="of probes and seeds")
+    level: float = Field(0.95, gt=0.5, lt=1, description="of intervals, and how sure a label must be")
+    resamples: int = Field(1000, ge=100, description="for the step of the turn and for correlations; else formulas")
     nulls: int = Field(200, ge=0, description="simulated curves that never move, per architecture, shortcut and site")
     reference: str = Field(
         "identity", description="label of the shortcut that the others are held against, where it is"
@@ -147,11 +155,17 @@ class Histograms(Section):
     checkpoints: int = Field(8, ge=2, description="evenly chosen, first and last among them")
 
 
-class Animation(Section):
-    """The information plane as a moving picture, for talks."""
+class Figures(Section):
+    """Charts for print, as SVG and PDF."""
 
-    format: Literal["none", "gif", "mp4"] = Field("gif", description="none: no moving picture")
-    seconds: float = Field(8.0, gt=0, description="how long it takes")
+    width: float = Field(6.75, ge=2, le=20, description="inches; letters keep their size where the chart has room")
+
+
+class Animation(Section):
+    """The first information plane as a moving picture, for talks."""
+
+    format: Literal["none", "gif", "mp4"] = Field("gif", description="none: no picture; mp4 needs infoplane[mp4]")
+    seconds: float = Field(8.0, ge=1, le=60, description="how long it takes")
 
 
 class Experiment(Section):
@@ -169,9 +183,11 @@ class Experiment(Section):
     charts: PluginSection = Field(
         {"information_plane": None}, description="label -> options; kind: the label's plug-in"
     )
+    claims: dict[str, Claim] = Field({}, description="label -> what is claimed; each gets a verdict")
     phases: Phases = Phases()
     reconstructions: Reconstructions = Reconstructions()
     histograms: Histograms = Histograms()
+    figures: Figures = Figures()
     animation: Animation = Animation()
     accuracy: Accuracy = Accuracy()
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")

@@ -3,7 +3,7 @@
 import json
 import textwrap
 from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel
@@ -91,6 +91,18 @@ def _plugin_lines(role: Role, name: str, indent: str) -> list[str]:
     return lines
 
 
+def _labelled_lines(annotation: Any, indent: str) -> list[str]:
+    """The fields of the models that a mapping's labels stand for, as comments; none where it is another field."""
+    inner = get_args(annotation)[1] if get_origin(annotation) is dict else None
+    if not isinstance(inner, type) or not issubclass(inner, BaseModel):
+        return []
+    lines = [f"{indent}  # <label>:"]
+    for key, info in inner.model_fields.items():
+        shown = "(required)" if info.is_required() else _scalar(info.default)
+        lines.append(f"{indent}  #   {key}: {shown} # {info.description}")
+    return lines
+
+
 def _section_lines(model: BaseModel, indent: str) -> list[str]:
     lines: list[str] = []
     for key, info in type(model).model_fields.items():
@@ -106,7 +118,9 @@ def _section_lines(model: BaseModel, indent: str) -> list[str]:
             for name in registry.names(SECTIONS[key]):
                 lines += _plugin_lines(SECTIONS[key], name, "  ")
         else:
-            lines.append(f"{indent}{key}: {_scalar(value)} # {info.description}")
+            labelled = _labelled_lines(info.annotation, indent)
+            lines += [""] if labelled and not indent else []
+            lines += [f"{indent}{key}: {_scalar(value)} # {info.description}", *labelled]
     if isinstance(model, Data):
         lines.append(f"{indent}# options of each data set:")
         for name in registry.names("data set"):

@@ -1,0 +1,102 @@
+"""What an experiment claims, before it is run: a sentence, and the quantity that shall bear it out or not."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from infoplane.errors import UserError, nearest
+
+Label = Literal["two-phase", "compression-only", "fitting-only", "flat"]
+LABELS = get_args(Label)
+CORRELATIONS = ("fit_depth_with_gap", "compression_height_with_gap")
+ALWAYS_AGAINST_ZERO = (*CORRELATIONS, "turn_step")
+"""Quantities of which only the interval and the test against zero are known, so they have no margin."""
+Quantity = Literal[
+    "label", "fit_depth", "compression_height", "start", "turn_step", "end", "label_gain", "accuracy",
+    "fit_depth_with_gap", "compression_height_with_gap",
+]  # fmt: skip
+
+
+class Claim(BaseModel):
+    """One claim; it changes no number, and an edit of it reruns verdicts and report only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sentence: str = Field(min_length=1, description="what is claimed, in the source's words or honestly paraphrased")
+    source: str = Field("", description="who says so, where")
+    provenance: Literal["sourced", "inferred", "ours"] = Field(
+        description="of the sentence and the quantity together: sourced only where the source names both"
+    )
+    quantity: Quantity = Field(
+        description="label, fit_depth, compression_height, start, turn_step, end, label_gain, accuracy; or the "
+        "rank correlation of fit_depth or compression_height with validation less training loss (..._with_gap)"
+    )
+    of: list[str] = Field([], description="labels of shortcuts, each judged by itself; a correlation has none")
+    versus: Annotated[float, Field(allow_inf_nan=False)] | list[str] = Field(
+        0.0, description="what it is held against: a number, or labels of shortcuts (paired by seed), each by itself"
+    )
+    expected: Literal["less", "greater", "equal"] | Label = Field(
+        description="of the quantity less what it is held against; equal: within the margin; or, for label, which"
+    )
+    architectures: list[str] | None = Field(None, description="null: all, each judged by itself")
+    site: str = Field("auto", description="where; auto: the last block")
+    margin: float | None = Field(
+        None,
+        ge=0,
+        description="a difference no larger than this share of the measure's reference is none; null: phases.margin",
+    )
+
+    @field_validator("of", "versus", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Claim":
+        by_label = self.quantity == "label"
+        if by_label != (self.expected in LABELS):
+            wanted = ", ".join(LABELS) if by_label else "less, greater or equal"
+            raise ValueError(f"expected: of '{self.quantity}' it is one of {wanted}, got '{self.expected}'")
+        correlates = self.quantity in CORRELATIONS
+        if correlates and (self.of or isinstance(self.versus, list)):
+            raise ValueError(f"'{self.quantity}' is taken over all shortcuts: leave 'of' and 'versus' out")
+        if not correlates and not self.of:
+            raise ValueError("of: name at least one shortcut")
+        if self.versus == []:
+            raise ValueError("versus: name at least one shortcut, or a number")
+        if by_label and self.versus != 0:
+            raise ValueError("a label is held against nothing: leave 'versus' out")
+        if self.quantity in ALWAYS_AGAINST_ZERO and (self.margin or self.expected == "equal"):
+            raise ValueError(f"'{self.quantity}' has no margin: say less or greater, and leave 'margin' out")
+        if correlates and self.versus != 0:
+            raise ValueError("a correlation is held against 0: leave 'versus' out")
+        if self.quantity == "turn_step" and not isinstance(self.versus, list):
+            raise ValueError("versus: 'turn_step' is held against other shortcuts, not against a number")
+        return self
+
+
+def resolve(
+    claims: Mapping[str, Claim], architectures: Mapping[str, Any], shortcuts: Mapping[str, Any], margin: float
+) -> dict[str, dict[str, Any]]:
+    """Every claim as JSON values, with what it left open filled in; raises `UserError` for unknown labels."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, claim in claims.items():
+        against = claim.versus if isinstance(claim.versus, list) else []
+        for key, labels in (("of", claim.of), ("versus", against)):
+            _known(labels, shortcuts, "shortcut", f"claims.{name}.{key}")
+        _known(claim.architectures or [], architectures, "architecture", f"claims.{name}.architectures")
+        if same := sorted(set(claim.of) & set(against)):
+            raise UserError(f"claims.{name}: '{same[0]}' is held against itself: take it out of 'of' or of 'versus'.")
+        values = claim.model_dump()
+        if values["margin"] is None:
+            values["margin"] = 0.0 if claim.quantity in ALWAYS_AGAINST_ZERO else margin
+        values["architectures"] = claim.architectures or list(architectures)
+        found[name] = values
+    return found
+
+
+def _known(labels: list[str], known: Mapping[str, Any], role: str, where: str) -> None:
+    for label in labels:
+        if label not in known:
+            raise UserError(f"{where}: the experiment has no {role} '{label}': {nearest(label, known)}")
