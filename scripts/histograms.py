@@ -1,0 +1,39 @@
+"""Count how the activations of each site of a run are distributed."""
+
+import argparse
+from pathlib import Path
+
+from infoplane.devices import lease
+from infoplane.errors import run_script
+from infoplane.progress import timed
+from infoplane.specs import HistogramsSpec
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="bins and checkpoints, JSON")
+    parser.add_argument("--probe", type=Path, required=True, help="probe split")
+    parser.add_argument("--activations", type=Path, required=True, help="the run's activations")
+    parser.add_argument("--output", type=Path, required=True, help="output, Parquet")
+    parser.add_argument("--architecture", required=True, help="the run's label")
+    parser.add_argument("--shortcut", required=True, help="the run's label")
+    parser.add_argument("--seed", type=int, required=True, help="the run's seed")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    spec = HistogramsSpec.from_json(args.spec)
+    labels = {name: getattr(args, name) for name in ("architecture", "shortcut", "seed")}
+    with lease(args.device, args.slots) as device:
+        import torch
+
+        from infoplane.measures import histograms
+        from infoplane.measures.subject import Subject
+
+        torch.set_num_threads(args.threads)
+        with timed("counting"):
+            histograms.write(spec, Subject(args.probe, torch.device(device), args.activations), args.output, labels)
+
+
+if __name__ == "__main__":
+    run_script(main)
