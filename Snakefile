@@ -3,6 +3,7 @@
 snakemake --cores 8 --resources gpu=2                                    the demo, config/config.yaml
 snakemake --cores 8 --configfile config/experiments/cifar10_parquet.yaml another experiment
 snakemake --cores 8 partial                                              tables and report of what exists so far
+snakemake --cores 1 summary                                              the phase table, in the terminal
 snakemake --cores 8 accuracy                                             the measures against known truths
 """
 
@@ -16,6 +17,7 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/drawing.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/activations.smk"
@@ -26,7 +28,18 @@ include: "workflow/rules/phases.smk"
 include: "workflow/rules/verdicts.smk"
 include: "workflow/rules/charts.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/summary.smk"
 include: "workflow/rules/accuracy.smk"
+
+
+# These run here on a cluster too: the data may have to be downloaded, the others take less than being submitted.
+localrules:
+    data,
+    tables,
+    verdicts,
+    charts,
+    report,
+    accuracy,
 
 
 rule all:
@@ -43,7 +56,8 @@ rule partial:
 
 
 onsuccess:
-    print(summary(), file=sys.stderr)
+    print_phases()
+    print(made(), file=sys.stderr)
 
 
 onerror:

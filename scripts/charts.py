@@ -1,4 +1,4 @@
-"""Draw one chart from the experiment's two tables."""
+"""Draw one chart from the experiment's tables: for the page, and for print."""
 
 import argparse
 import json
@@ -14,21 +14,26 @@ def main() -> None:
     parser.add_argument("--options", default="{}", help="its options, JSON")
     parser.add_argument("--measures", type=Path, required=True, help="measures table, Parquet")
     parser.add_argument("--history", type=Path, required=True, help="history table, Parquet")
+    parser.add_argument("--phases", type=Path, nargs="*", default=[], help="the five tables of phases, Parquet")
     parser.add_argument("--html", type=Path, help="output: a page that works offline")
-    parser.add_argument("--svg", type=Path, help="output")
     parser.add_argument("--png", type=Path, help="output, two pixels per point")
     parser.add_argument("--json", type=Path, help="output: the Vega-Lite spec")
+    parser.add_argument("--svg", type=Path, help="output: a figure for print, without title and notes")
+    parser.add_argument("--pdf", type=Path, help="output: the same figure")
+    parser.add_argument("--width", type=float, default=6.75, help="of the figure, inches")
     args = parser.parse_args()
     try:
         options = json.loads(args.options)
     except json.JSONDecodeError as error:
         raise UserError(f"--options is not JSON: {error}.") from None
 
-    from infoplane.charts import render
+    from infoplane.charts import figure, render
     from infoplane.charts.frames import Tables
 
-    spec = render.spec(args.chart, options, Tables.read(args.measures, args.history), args.label)
-    render.save(spec, args.html, args.svg, args.png, args.json)
+    tables = Tables.read(args.measures, args.history, args.phases)
+    render.save(render.spec(args.chart, options, tables, args.label), args.html, None, args.png, args.json)
+    if args.svg or args.pdf:
+        figure.save(figure.drawn(args.chart, options, tables, args.width), args.width, args.svg, args.pdf)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,16 @@ from PIL import Image
 
 from infoplane import registry
 from infoplane.charts import render, scales, theme
-from infoplane.charts.frames import Tables, accuracy, curves, last_block, spread
+from infoplane.charts.frames import Tables, accuracy, curves, spread
 from infoplane.errors import UserError
+from infoplane.phases.analysis import write
+from infoplane.phases.curves import last_block
+from infoplane.phases.results import TABLES as PHASES
 from infoplane.tables import collect
 
 ROOT = Path(__file__).parents[1]
 CHARTS = registry.names("chart")
+QUICK = {"resamples": 100, "nulls": 5}
 
 SHAPES: dict[str, dict[str, Any]] = {
     "whole": {},
@@ -45,7 +49,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(folder: Path) -> Tables:
-    return synthetic.made(folder)
+    found = synthetic.analysed(synthetic.made(folder), **QUICK)
+    assert found.phases
+    write(found.phases, phases_files(folder))
+    return found
+
+
+def phases_files(folder: Path) -> list[Path]:
+    return [folder / "phases" / f"{name}.parquet" for name in PHASES]
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +83,24 @@ def test_summary_is_a_title(name: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_shape_is_drawn(name: str, shape: str, tmp_path: Path) -> None:
-    spec = render.spec(name, {}, synthetic.made(tmp_path, **SHAPES[shape]))
+    spec = render.spec(name, {}, synthetic.analysed(synthetic.made(tmp_path, **SHAPES[shape]), **QUICK))
     render.save(spec, None, tmp_path / "chart.svg", None, None)
     picture = ElementTree.parse(tmp_path / "chart.svg").getroot()
     assert picture.tag.endswith("svg")
     assert 250 < float(picture.attrib["width"]) < 1400
     drawn = (tmp_path / "chart.svg").read_text()
     assert "NaN" not in drawn and "undefined" not in drawn and "Infinity" not in drawn
-    assert drawn.count("<path") > 10
+    if registry.reads("chart", name) and shape in ("one step", "all diverged"):
+        assert "no phases" in drawn or "nothing" in drawn, "nothing can have moved"
+    else:
+        assert drawn.count("<path") > 10
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_without_phases(name: str, tables: Tables, specs: dict[str, dict[str, Any]]) -> None:
+    """Only a chart that asks for the phases changes with them."""
+    alone = render.spec(name, {}, Tables(tables.measures, tables.history, tables.metadata))
+    assert (alone == specs[name]) is not bool(registry.reads("chart", name))
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -119,12 +140,14 @@ def test_same_tables_same_bytes(name: str, specs: dict[str, dict[str, Any]], fol
     """Two processes, as the workflow would run them."""
     outputs = {}
     for turn in ("first", "second"):
-        kinds = [f"--{kind}={tmp_path / f'{turn}.{kind}'}" for kind in ("svg", "json")]
+        kinds = [f"--{kind}={tmp_path / f'{turn}.{kind}'}" for kind in ("svg", "pdf", "json")]
         tables = [f"--{table}={folder / f'{table}.parquet'}" for table in ("measures", "history")]
+        if registry.reads("chart", name):
+            tables += ["--phases", *map(str, phases_files(folder))]
         subprocess.run([sys.executable, ROOT / "scripts/charts.py", f"--chart={name}", *tables, *kinds], check=True)
-        outputs[turn] = [(tmp_path / f"{turn}.{kind}").read_bytes() for kind in ("svg", "json")]
+        outputs[turn] = [(tmp_path / f"{turn}.{kind}").read_bytes() for kind in ("svg", "pdf", "json")]
     assert outputs["first"] == outputs["second"]
-    assert json.loads(outputs["first"][1]) == specs[name]
+    assert json.loads(outputs["first"][2]) == specs[name]
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -271,7 +294,7 @@ def test_square_root_spreads_small_values() -> None:
     assert [span.scale.to_dict()["type"] for span in (linear, sqrt)] == ["linear", "sqrt"]
 
 
-@pytest.mark.parametrize("name", sorted(set(CHARTS) - {"gradients"}))
+@pytest.mark.parametrize("name", [name for name in CHARTS if hasattr(registry.options_class("chart", name), "scale")])
 def test_linear_scales_on_request(name: str, tables: Tables, specs: dict[str, dict[str, Any]]) -> None:
     linear = render.spec(name, {"scale": "linear"}, tables)
     assert '"sqrt"' in words(specs[name]) and '"sqrt"' not in words(linear)

@@ -55,7 +55,7 @@ AFTER = {"tables": 1, "charts": 2, "report": 1}
 
 
 def test_job_counts_of_the_demo() -> None:
-    """3 architectures x 3 shortcuts x 2 seeds, two measure families, four charts."""
+    """3 architectures x 3 shortcuts x 2 seeds, two measure families, four charts; pictures of the first seed."""
     said = subprocess.run(
         [*SNAKEMAKE, "-n", "--cores", "2", "--forceall"],
         cwd=REPOSITORY,
@@ -66,7 +66,8 @@ def test_job_counts_of_the_demo() -> None:
     ).stdout
     assert job_counts(said) == {
         "all": 1, "data": 1, "train": 18, "activations": 18, "measures": 36,
-        "tables": 1, "charts": 4, "report": 1, "total": 80,
+        "reconstructions": 9, "histograms": 9, "tables": 1, "phases": 1, "charts": 4, "animation": 1, "report": 1,
+        "total": 100,
     }  # fmt: skip
 
 
@@ -129,6 +130,12 @@ def test_the_split(workflow: Workflow) -> None:
 def test_a_charts_option_and_the_order_of_keys(workflow: Workflow) -> None:
     edit(workflow, charts={"dynamics": None, "information_plane": {"family": "linear"}})
     assert workflow.pending() == {"charts": 1, "report": 1}
+
+
+def test_a_claims_sentence(workflow: Workflow) -> None:
+    claim = {"quantity": "start", "of": "identity", "versus": "projection", "expected": "less", "provenance": "ours"}
+    edit(workflow, claims={"lower": claim | {"sentence": "It starts lower."}})
+    assert workflow.pending() == {"verdicts": 1, "report": 1}
 
 
 def test_what_changes_no_result(workflow: Workflow) -> None:

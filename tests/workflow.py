@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from conftest import REPOSITORY
 
-PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "profiles", "envs")
+PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "profiles", "envs", "bench/results/accuracy.json")
 GARBAGE = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
@@ -34,7 +34,7 @@ class Workflow:
             if source.is_dir():
                 shutil.copytree(source, root / part, ignore=GARBAGE)
             else:
-                root.mkdir(parents=True, exist_ok=True)
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, root / part)
         made = cls(root, root / "experiment.yaml")
         made.write(config)
@@ -94,5 +94,6 @@ def tiny() -> dict[str, Any]:
         "training": {"steps": 6, "batch_size": 32, "checkpoints": {"log": 2, "log_until": 3, "linear": 1}},
         "measures": {"linear": None, "kernel": None},
         "charts": {"information_plane": None, "dynamics": None},
+        "animation": {"format": "none"},
         "device": "cpu",
     }

@@ -26,6 +26,9 @@ FOLDERS: dict[Role, str] = {
 }
 
 PACKAGE = Path(__file__).parent
+READABLE: dict[Role, tuple[str, ...]] = {"measure": ("activations", "checkpoints"), "chart": ("phases",)}
+"""What a plug-in may ask for by the literal ``READS`` in its file."""
+
 LIGHT_MODULES = ("dataclasses", "typing", "math", "infoplane.options")
 """What an ``Options`` class may import: nothing that costs the workflow time."""
 
@@ -68,9 +71,15 @@ def summary(role: Role, name: str) -> str:
 def reads(role: Role, name: str) -> tuple[str, ...]:
     """What a plug-in needs beyond what all of its role do, by the literal ``READS`` in its file.
 
-    Of a run a measure family needs activations or checkpoints; of an experiment a chart may need phases.
+    Of a run a measure family needs activations or checkpoints; of an experiment a chart may need phases. Raises
+    `UserError` for anything else.
     """
-    return tuple(_literal(role, name, "READS", ("activations",) if role == "measure" else ()))
+    found = _literal(role, name, "READS", ("activations",) if role == "measure" else ())
+    known = READABLE.get(role, ())
+    if not isinstance(found, tuple) or not set(found) <= set(known):
+        expected = ", ".join(known) or "nothing"
+        raise UserError(f"{source(role, name)}: READS is {found!r}: expected a tuple of {expected}.")
+    return found
 
 
 @cache

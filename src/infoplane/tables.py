@@ -152,7 +152,7 @@ def collect(
                 seen.append(measured | {"family": family})
         states.append(state)
     sources = [path for run in runs for path in run.measures.values()]
-    all_values = _collected(values, MEASURES, MEASURES_ORDER, sources).pipe(_with_capacity_gap).pipe(_with_dpi_excess)
+    all_values = _collected(values, MEASURES, MEASURES_ORDER, sources).pipe(with_capacity_gap).pipe(with_dpi_excess)
     all_histories = _collected(histories, HISTORY, HISTORY_ORDER, [run.history for run in runs])
     summary = _summary(config, states, seen, all_values)
     for path, table in ((measures, all_values), (history, all_histories)):
@@ -201,7 +201,7 @@ def _collected(frames: list[pl.LazyFrame], columns: Columns, order: list[str], s
         raise
 
 
-def _with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
+def with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
     """How much better a family's decoder is than the linear one: linear - this family's value; null for linear."""
     keys = [*RUN, "step", "site", "part", "measure"]
     linear = values.filter(pl.col("family") == "linear", pl.col("step").is_not_null())
@@ -212,7 +212,7 @@ def _with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
     return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
 
 
-def _with_dpi_excess(values: pl.DataFrame) -> pl.DataFrame:
+def with_dpi_excess(values: pl.DataFrame) -> pl.DataFrame:
     """How far a sum seems to know more than a sum before it does; null where it does not. Rows: in `MEASURES_ORDER`.
 
     In a chain no layer can be decoded better than one before it, so this is an error of an estimator, or chance.

@@ -1,26 +1,32 @@
-"""Charts, each from the tables alone.
+"""Charts, each from the tables alone, and one of them as a moving picture.
 
-Needs: tables/. Makes: charts/.
+Needs: tables/ and, for charts that read them, phases/. Makes: charts/.
 """
 
 
 rule charts:
-    """Draw one chart from the two tables."""
+    """Draw one chart, for the page and for print."""
     input:
         script=f"{SCRIPTS}/charts.py",
         sources=charts_sources,
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
+        phases=read_by_chart("phases", PHASES),
     output:
         html=report(
             f"{RESULTS}/{{scope}}charts/{{chart}}.html",
             category="Charts",
-            labels={"chart": "{chart}", "format": "interactive"},
+            labels=charts_labels("page, interactive"),
         ),
         svg=report(
             f"{RESULTS}/{{scope}}charts/{{chart}}.svg",
             category="Charts",
-            labels={"chart": "{chart}", "format": "figure"},
+            labels=charts_labels("figure, SVG"),
+        ),
+        pdf=report(
+            f"{RESULTS}/{{scope}}charts/{{chart}}.pdf",
+            category="Charts",
+            labels=charts_labels("figure, PDF"),
         ),
         png=f"{RESULTS}/{{scope}}charts/{{chart}}.png",
         json=f"{RESULTS}/{{scope}}charts/{{chart}}.json",
@@ -33,9 +39,40 @@ rule charts:
     params:
         kind=chart_kind,
         options=chart_options,
+        width=PLAN.config.figures.width,
     message:
         "Draw {wildcards.scope}{wildcards.chart}"
     shell:
         "python {input.script:q} --chart {params.kind:q} --label {wildcards.chart:q} --options {params.options:q}"
-        " --measures {input.measures:q} --history {input.history:q} --html {output.html:q} --svg {output.svg:q}"
-        " --png {output.png:q} --json {output.json:q} >{log:q} 2>&1"
+        " --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q} --html {output.html:q}"
+        " --png {output.png:q} --json {output.json:q} --svg {output.svg:q} --pdf {output.pdf:q} --width {params.width}"
+        " >{log:q} 2>&1"
+
+
+rule animation:
+    """Draw the information plane's paths as they grow with the training step."""
+    input:
+        script=f"{SCRIPTS}/animation.py",
+        sources=sources("animation", ("chart", "information_plane")),
+        measures=f"{RESULTS}/tables/measures.parquet",
+        history=f"{RESULTS}/tables/history.parquet",
+    output:
+        report(
+            ANIMATION,
+            category="Charts",
+            labels={"chart": "information plane", "format": f"animation, {PLAN.config.animation.format.upper()}"},
+        ),
+    log:
+        f"{LOGS}/animation.log",
+    benchmark:
+        f"{BENCHMARKS}/animation.tsv"
+    conda:
+        "../../envs/infoplane.yaml"
+    params:
+        options=animation_options,
+        seconds=PLAN.config.animation.seconds,
+    message:
+        "Draw the animation of the information plane"
+    shell:
+        "python {input.script:q} --options {params.options:q} --seconds {params.seconds} --measures {input.measures:q}"
+        " --history {input.history:q} --output {output:q} >{log:q} 2>&1"

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from functools import cache
 from glob import glob
 from pathlib import Path
 
@@ -22,7 +23,9 @@ os.environ.update(
 )
 
 from infoplane import registry
+from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
+from infoplane.devices import require_gpus
 from infoplane.errors import UserError
 from infoplane.sources import closure
 from infoplane.specs import canonical
@@ -39,12 +42,19 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 RUN = "{architecture}/{shortcut}/seed{seed}"
 SCRIPTS = str(BASE / "scripts")
-CHART_PAGE = str(registry.PACKAGE / "charts" / "templates" / "chart.html.j2")
 TEMPLATES = str(registry.PACKAGE / "report" / "templates")
 STATE = f"{RESULTS}/.state"
-DRAWN = ("charts", "phases", "reconstructions", "histograms", "animation")
+DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
+
+# Jobs would wait with a core in hand for GPUs that are not there. A cluster's GPUs are the scheduler's to know.
+if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None:
+    try:
+        require_gpus(workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else 0, SLOTS)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 wildcard_constraints:
@@ -104,11 +114,6 @@ def read_by_family(what, path):
     )
 
 
-def chart_kind(wildcards):
-    """The plug-in behind a chart's label."""
-    return PLAN.charts[wildcards.chart].kind
-
-
 def truths_sources(wildcards):
     return sources("truths", ("measure", family_kind(wildcards)))
 
@@ -117,13 +122,6 @@ def accuracy_sources(wildcards):
     return [
         *sources("accuracy"),
         *(f"{TEMPLATES}/{name}" for name in ("accuracy.html.j2", "report.css", "report.js")),
-    ]
-
-
-def charts_sources(wildcards):
-    return [
-        *sources("charts", ("chart", chart_kind(wildcards))),
-        CHART_PAGE,
     ]
 
 
@@ -158,18 +156,28 @@ def measures_spec(wildcards):
     return PLAN.measures[wildcards.family].to_json()
 
 
+def phases_settings(wildcards):
+    """How curves become phases; no part of what was measured."""
+    return canonical(PLAN.config.phases.model_dump())
+
+
+def verdicts_claims(wildcards):
+    """What is claimed, in the configuration's order."""
+    return json.dumps(PLAN.claims)
+
+
 def truths_spec(wildcards):
     return PLAN.truths[wildcards.family].to_json()
 
 
-def chart_options(wildcards):
-    return canonical(PLAN.charts[wildcards.chart].options)
-
-
+TRAIN_SPLIT = f"{RESULTS}/data/train.parquet"
 CHECKPOINTS = f"{RESULTS}/train/{RUN}/checkpoints.safetensors"
+ACTIVATIONS = f"{RESULTS}/activations/{RUN}.parquet"
 HISTORY = f"{RESULTS}/train/{RUN}/history.parquet"
 MEASURES = f"{RESULTS}/measures/{RUN}/{{family}}.parquet"
 TRUTHS = f"{RESULTS}/truths/{{family}}.parquet"
+RECONSTRUCTIONS = f"{RESULTS}/reconstructions/{RUN}.parquet"
+HISTOGRAMS = f"{RESULTS}/histograms/{RUN}.parquet"
 
 
 def run_files(run):
@@ -221,23 +229,62 @@ def experiment_spec(wildcards):
     return json.dumps(values)
 
 
-def charts_json(wildcards):
-    return [f"{RESULTS}/{wildcards.scope}charts/{chart}.json" for chart in PLAN.charts]
+def pictures(path, spec, wildcards):
+    """Every shown run's file; none where none are asked for, nor for the partial target, which must not train."""
+    return [] if wildcards.scope or spec is None else [path.format(**vars(run)) for run in PLAN.shown]
+
+
+def pictures_shown(path, spec, wildcards):
+    """The same, but for the partial target those that exist: as parameters, which bring nothing up to date."""
+    if spec is None or not wildcards.scope:
+        return pictures(path, spec, wildcards)
+    return [made for run in PLAN.shown if Path(made := path.format(**vars(run))).exists()]
+
+
+def reconstructions_files(wildcards):
+    return pictures(RECONSTRUCTIONS, PLAN.reconstructions, wildcards)
+
+
+def histograms_files(wildcards):
+    return pictures(HISTOGRAMS, PLAN.histograms, wildcards)
+
+
+def reconstructions_shown(wildcards):
+    return pictures_shown(RECONSTRUCTIONS, PLAN.reconstructions, wildcards)
+
+
+def histograms_shown(wildcards):
+    return pictures_shown(HISTOGRAMS, PLAN.histograms, wildcards)
+
+
+@cache
+def demanded(stage, architecture):
+    return demand(PLAN, stage, architecture)
+
+
+def memory(stage):
+    """A resource function: MB, from the size of the experiment; more with every attempt."""
+    return lambda wildcards, attempt: attempt * demanded(stage, wildcards.get("architecture")).memory
+
+
+def minutes(stage):
+    """The same, of time."""
+    return lambda wildcards, attempt: attempt * demanded(stage, wildcards.get("architecture")).minutes
 
 
 def everything(scope=""):
     """What the whole workflow makes in the end."""
-    charts = [
-        f"{RESULTS}/{scope}charts/{chart}.{kind}" for chart in PLAN.charts for kind in ("html", "svg", "png", "json")
-    ]
+    charts = [f"{RESULTS}/{scope}charts/{chart}.{kind}" for chart in PLAN.charts for kind in CHART_FILES]
+    if ANIMATED and not scope:
+        charts.append(ANIMATION)
     return [f"{RESULTS}/{scope}report.html", *charts]
 
 
-def summary():
+def made():
     """What is printed at the end of a successful run."""
-    made = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
+    scopes = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
     lines = [f"{len(PLAN.runs)} runs of '{PLAN.config.experiment}'"]
-    lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in made]
+    lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in scopes]
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():
         lines.append(f"accuracy: {page.resolve()}")

@@ -40,12 +40,8 @@ def vega_bundle() -> str:
     return vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
 
 
-def spec(name: str, options: dict[str, Any], tables: Tables, label: str = "") -> dict[str, Any]:
-    """The Vega-Lite spec of one chart, titled by itself or by its plug-in's docstring.
-
-    label: tells several charts of one kind apart. ``usermeta`` keeps name, title and notes for the report; the same
-    tables and options give the same spec. Raises `UserError` for unknown options.
-    """
+def drawn(name: str, options: dict[str, Any], tables: Tables, function: str = "draw") -> dict[str, Any]:
+    """What a plug-in's function draws, as it is; raises `UserError` for unknown options."""
     plugin = registry.load("chart", name)
     try:
         chosen = getattr(plugin, "Options", NoOptions)(**options)
@@ -53,7 +49,17 @@ def spec(name: str, options: dict[str, Any], tables: Tables, label: str = "") ->
         raise UserError(f"charts.{name}: {str(error).removeprefix('Options.__init__() ')}.") from None
     with alt.data_transformers.enable("default", consolidate_datasets=True):
         alt.data_transformers.disable_max_rows()
-        found: dict[str, Any] = plugin.draw(tables, chosen).to_dict()
+        found: dict[str, Any] = getattr(plugin, function)(tables, chosen).to_dict()
+    return found
+
+
+def spec(name: str, options: dict[str, Any], tables: Tables, label: str = "") -> dict[str, Any]:
+    """The Vega-Lite spec of one chart, titled by itself or by its plug-in's docstring.
+
+    label: tells several charts of one kind apart. ``usermeta`` keeps name, title and notes for the report; the same
+    tables and options give the same spec. Raises `UserError` for unknown options.
+    """
+    found = drawn(name, options, tables)
     title = found.pop("title", "") or registry.summary("chart", name).rstrip(".")
     if label not in ("", name):
         title = f"{title} ({label.replace('_', ' ')})"

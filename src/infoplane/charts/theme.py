@@ -4,7 +4,9 @@ Palettes are safe for colour-blind readers: viridis for training steps, plasma f
 and Ito ("Color universal design", 2008) for shortcuts, where a kind keeps its colour from chart to chart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import altair as alt
@@ -55,6 +57,9 @@ HALOED: tuple[dict[str, Any], ...] = ({"stroke": "white", "strokeWidth": 3, "opa
 """The two layers of a text that stays readable on top of lines."""
 
 PAGE_WIDTH = 840
+"""Of a page's charts, in pixels; `on_paper` draws narrower ones."""
+
+_width: ContextVar[float] = ContextVar("width", default=PAGE_WIDTH)
 AXIS_EXTENT = 34
 
 CONFIG: dict[str, Any] = {
@@ -143,9 +148,24 @@ def rows(**values: float | str) -> pl.DataFrame:
     return pl.DataFrame([values])
 
 
+@contextmanager
+def on_paper(width: float) -> Iterator[None]:
+    """Within this, charts are laid out for this many pixels in place of a page's."""
+    token = _width.set(width)
+    try:
+        yield
+    finally:
+        _width.reset(token)
+
+
 def cell_width(columns: int) -> int:
-    """Width of one of several cells beside each other on a page."""
-    return max(130, min(300, round((PAGE_WIDTH - 90) / max(1, columns)) - 22))
+    """Width of one of several cells beside each other on a page, or on paper."""
+    return max(130, min(300, round((_width.get() - 90) / max(1, columns)) - 22))
+
+
+def fitted(pixels: int) -> int:
+    """A width on a page, or its share of the paper's."""
+    return round(pixels * _width.get() / PAGE_WIDTH)
 
 
 def grid(
@@ -196,7 +216,9 @@ def basis(
     """One sentence: family, n (of what, unless of probes), seeds, and what is unusual about the axes."""
     seeds = tables.metadata.get("seeds") or []
     n = sorted(set(tables.measures.filter(pl.col("family") == family)["n"].drop_nulls().to_list()))
-    words = [f"{family} {noun}".strip(), f"n = {', '.join(map(str, n)) or '?'} {of or tables.samples}"]
+    words = [f"{family} {noun}".strip()]
+    if n:
+        words.append(f"n = {', '.join(map(str, n))} {of or tables.samples}")
     words.append(f"mean over {len(seeds)} seeds" if len(seeds) > 1 else "1 seed")
     if part != "z":
         words.append({"s": "shortcut s", "f": "branch f"}[part])

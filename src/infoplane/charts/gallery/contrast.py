@@ -32,7 +32,7 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
         return theme.empty(tables, found.family)
     count = len(tables.architectures)
     columns = 2 if count == 4 else min(3, count)
-    width, height = {1: 480, 2: 360}.get(columns, 240), HEIGHT
+    width, height = theme.fitted({1: 480, 2: 360}.get(columns, 240)), HEIGHT
     steps = scales.Steps(found.steps)
     cells: list[theme.Cell] = []
     for index, architecture in enumerate(tables.architectures):

@@ -1,0 +1,113 @@
+"""Figures for print: their width, their letters, the same bytes; and what a chart may ask to read."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synthetic_results as synthetic
+
+from infoplane import registry
+from infoplane.charts import figure, render
+from infoplane.charts.frames import Tables
+from infoplane.errors import UserError
+
+CHARTS = registry.names("chart")
+SMALLEST_LETTER = 6.5
+"""Points, in a figure of three columns across a page."""
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    return synthetic.analysed(synthetic.made(tmp_path_factory.mktemp("experiment")), resamples=100, nulls=5)
+
+
+def page_size(pdf: bytes) -> tuple[float, float]:
+    """Width and height of the only page, points."""
+    (box,) = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf))
+    return float(box[0]), float(box[1])
+
+
+def letters(svg: str, inches: float) -> list[float]:
+    """The sizes of letters in print, points."""
+    scale = 72 * inches / figure.size(svg)[0]
+    return [float(size) * scale for size in re.findall(r'font-size="([\d.]+)px"', svg)]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_as_wide_as_the_text_with_letters_that_can_be_read(name: str, tables: Tables, tmp_path: Path) -> None:
+    svg = figure.drawn(name, {}, tables, figure.WIDTH)
+    figure.save(svg, figure.WIDTH, tmp_path / "chart.svg", tmp_path / "chart.pdf")
+    root = ElementTree.parse(tmp_path / "chart.svg").getroot()
+    assert root.attrib["width"] == "6.75in" and root.attrib["height"].endswith("in")
+    found = (tmp_path / "chart.pdf").read_bytes()
+    assert found.startswith(b"%PDF-")
+    width, height = page_size(found)
+    assert width == pytest.approx(486, abs=0.1)
+    assert height / 72 == pytest.approx(float(root.attrib["height"].removesuffix("in")), rel=1e-3)
+    assert min(letters(svg, figure.WIDTH)) > SMALLEST_LETTER
+    assert max(letters(svg, figure.WIDTH)) < 13
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_title_and_notes_are_the_captions(name: str, tables: Tables) -> None:
+    about = render.spec(name, {}, tables)["usermeta"]
+    text = " ".join(ElementTree.fromstring(figure.drawn(name, {}, tables, 5.0)).itertext())
+    assert about["title"][:30] not in text and "Missing:" not in text
+
+
+def test_same_figure_same_bytes(tables: Tables, tmp_path: Path) -> None:
+    """The library would write fonts and resources in an order of chance: ten times the same is no accident."""
+    svg = figure.drawn("contrast", {}, tables, figure.WIDTH)
+    assert len({figure.pdf(svg) for _ in range(10)}) == 1
+
+
+def test_narrow_figures_keep_their_width(tables: Tables) -> None:
+    svg = figure.drawn("contrast", {}, tables, 3.25)
+    assert ElementTree.fromstring(svg).attrib["width"] == "3.25in"
+    assert figure.size(svg)[0] < figure.size(figure.drawn("contrast", {}, tables, 6.75))[0]
+
+
+def test_a_figure_leaves_the_page_as_it_was(tables: Tables) -> None:
+    before = render.spec("information_plane", {}, tables)
+    figure.drawn("information_plane", {}, tables, 3.0)
+    assert render.spec("information_plane", {}, tables) == before
+
+
+# What a chart reads
+
+
+def plugin(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> None:
+    """Make this the source of the chart ``own``."""
+    (folder / "own.py").write_text(f'"""A chart of our own."""\n\n{line}\n')
+    monkeypatch.setattr(registry, "folder", lambda role: folder)
+    for cached in (registry.names, registry.reads, registry._tree):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def afresh() -> Any:
+    yield
+    for cached in (registry.names, registry.reads, registry._tree):
+        cached.cache_clear()
+
+
+def test_a_chart_says_what_it_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, afresh: None) -> None:
+    plugin(monkeypatch, tmp_path, 'READS = ("phases",)')
+    assert registry.reads("chart", "own") == ("phases",)
+    plugin(monkeypatch, tmp_path, "")
+    assert registry.reads("chart", "own") == ()
+
+
+@pytest.mark.parametrize("value", ['("phase",)', '"phases"', '("phases", "activations")', "1"])
+def test_a_wrong_one_is_refused(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, afresh: None) -> None:
+    plugin(monkeypatch, tmp_path, f"READS = {value}")
+    with pytest.raises(UserError, match=r"own\.py: READS is .*: expected a tuple of phases\."):
+        registry.reads("chart", "own")
+
+
+def test_every_plugins_own_is_right() -> None:
+    for role in ("measure", "chart"):
+        for name in registry.names(role):  # type: ignore[arg-type]
+            assert set(registry.reads(role, name)) <= set(registry.READABLE[role])  # type: ignore[arg-type,index]

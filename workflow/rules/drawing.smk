@@ -1,0 +1,72 @@
+"""What the rules of charts, and what shows their results, need to know: functions and paths only.
+
+Needs: the configuration. Makes: nothing.
+"""
+
+import subprocess
+
+CHART_FILES = ("html", "svg", "pdf", "png", "json")
+CHART_PAGE = str(registry.PACKAGE / "charts" / "templates" / "chart.html.j2")
+PHASES = [f"{RESULTS}/{{scope}}phases/{name}.parquet" for name in ("phases", "differences", "gaps", "nulls", "blocks")]
+PLANES = [chart for chart in PLAN.charts.values() if chart.kind == "information_plane"]
+ANIMATED = PLANES and PLAN.config.animation.format != "none"
+ANIMATION = f"{RESULTS}/charts/information_plane.{PLAN.config.animation.format}"
+
+
+def chart_kind(wildcards):
+    """The plug-in behind a chart's label."""
+    return PLAN.charts[wildcards.chart].kind
+
+
+def read_by_chart(what, paths):
+    """An input function: the paths, where the chart reads this of the experiment; else nothing."""
+    return lambda wildcards: (
+        [path.format(scope=wildcards.scope) for path in paths]
+        if what in registry.reads("chart", chart_kind(wildcards))
+        else []
+    )
+
+
+def charts_labels(form):
+    """How one of a chart's files is told from the others in Snakemake's own report."""
+    return lambda wildcards: {"chart": wildcards.chart.replace("_", " "), "format": form}
+
+
+def animation_options(wildcards):
+    """Those of the experiment's first information plane."""
+    return canonical(PLANES[0].options if PLANES else {})
+
+
+def charts_sources(wildcards):
+    return [
+        *sources("charts", ("chart", chart_kind(wildcards))),
+        CHART_PAGE,
+    ]
+
+
+def chart_options(wildcards):
+    return canonical(PLAN.charts[wildcards.chart].options)
+
+
+def charts_json(wildcards):
+    return [f"{RESULTS}/{wildcards.scope}charts/{chart}.json" for chart in PLAN.charts]
+
+
+def summary_verdicts(scope=""):
+    """The verdicts' table, where the experiment makes claims."""
+    return [f"{RESULTS}/{scope}verdicts/verdicts.parquet"] if PLAN.config.claims else []
+
+
+def print_phases():
+    """After a run, the newest phases there are; unless it was a run of the rule that prints them."""
+    log = Path(LOGS, "summary.log")
+    if log.exists() and log.stat().st_mtime >= STARTED:
+        return
+    found = [scope for scope in ("", "partial/") if all(Path(path.format(scope=scope)).exists() for path in PHASES)]
+    if not found:
+        return
+    newest = max(found, key=lambda scope: Path(PHASES[0].format(scope=scope)).stat().st_mtime)
+    phases = [path.format(scope=newest) for path in PHASES]
+    verdicts = [path for path in summary_verdicts(newest) if Path(path).exists()]
+    command = [sys.executable, f"{SCRIPTS}/summary.py", "--phases", *phases, "--verdicts", *verdicts]
+    subprocess.run(command, stdout=sys.stderr)
