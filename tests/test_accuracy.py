@@ -16,13 +16,14 @@ import torch
 from workflow import Workflow, tiny
 
 from infoplane import registry
-from infoplane.charts import accuracy_chart, accuracy_page, render
+from infoplane.charts import accuracy_chart, render
 from infoplane.charts.accuracy import ABSENT, RIGHT, SAMPLED, WRONG, Accuracy, scores, summarised
 from infoplane.charts.tolerances import tolerance
 from infoplane.config.load import load
 from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.truths.run import LEFT_OUT, SCHEMA, SURVEYS, run
+from infoplane.report import accuracy_page
 from infoplane.specs import Plugin, TruthsSpec
 from infoplane.storage.parquet import write_rows
 

@@ -1,17 +1,23 @@
 """One page that holds it all.
 
-Needs: tables/ and charts/. Makes: report.html.
+Needs: tables/, phases/ and charts/; verdicts/, reconstructions/ and histograms/ where the experiment has them.
+Makes: report.html.
 """
 
 
 rule report:
-    """One self-contained page: answer, charts, provenance."""
+    """One self-contained page: answer, charts to explore, detail, provenance."""
     input:
         script=f"{SCRIPTS}/report.py",
         sources=report_sources,
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
+        phases=PHASES,
+        verdicts=lambda wildcards: summary_verdicts(wildcards.scope),
         charts=charts_json,
+        reconstructions=reconstructions_files,
+        histograms=histograms_files,
+        accuracy=str(BASE / "bench" / "results" / "accuracy.json"),
     output:
         report(f"{RESULTS}/{{scope}}report.html", category="Report"),
     log:
@@ -20,8 +26,14 @@ rule report:
         f"{BENCHMARKS}/{{scope}}report.tsv"
     conda:
         "../../envs/infoplane.yaml"
+    params:
+        reconstructions=reconstructions_shown,
+        histograms=histograms_shown,
+        benchmarks=BENCHMARKS,
     message:
         "Write the {wildcards.scope}report"
     shell:
-        "python {input.script:q} --measures {input.measures:q} --history {input.history:q}"
-        " --charts {input.charts:q} --output {output:q} >{log:q} 2>&1"
+        "python {input.script:q} --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q}"
+        " --verdicts {input.verdicts:q} --charts {input.charts:q} --reconstructions {params.reconstructions:q}"
+        " --histograms {params.histograms:q} --accuracy {input.accuracy:q} --benchmarks {params.benchmarks:q}"
+        " --output {output:q} >{log:q} 2>&1"

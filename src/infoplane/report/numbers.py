@@ -151,7 +151,7 @@ class Diagnostics:
     constant: int
     """Values at sites with features that never vary."""
     capacity_gap: Value
-    """Median, smallest and largest of linear - this family's Z-X."""
+    """Median, smallest and largest of linear - this family's Z-X, at the sums."""
 
 
 def diagnostics(tables: Tables) -> list[Diagnostics]:
@@ -168,7 +168,8 @@ def diagnostics(tables: Tables) -> list[Diagnostics]:
         )
         # what follows a colon differs from value to value
         notes = Counter(part.split(":")[0] for note in rows["note"].to_list() if note for part in note.split("; "))
-        gaps = rows.filter(pl.col("measure") == "zx", pl.col("capacity_gap").is_finite())["capacity_gap"].to_list()
+        sums = rows.filter(pl.col("measure") == "zx", pl.col("part") == "z")
+        gaps = sums.filter(pl.col("capacity_gap").is_finite())["capacity_gap"].to_list()
         gap = Value(sorted(gaps)[len(gaps) // 2], min(gaps), max(gaps)) if gaps else Value(None)
         finite = rows.filter(pl.col("value").is_finite()).height
         constant = rows.filter(pl.col("constant_features") > 0).height

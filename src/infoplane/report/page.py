@@ -1,67 +1,148 @@
-"""One page that a colleague opens from an e-mail: numbers, charts, how to read them, and where they come from.
+"""One page that a colleague opens from an e-mail: the answer, charts to explore, the detail, and where it comes from.
 
 The page holds everything it shows (Vega once, the charts as specs) and asks the network for nothing: its own
-security policy forbids it.
+security policy forbids it. What was not made is said in a line where it would stand.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from markupsafe import Markup
 
-from infoplane.charts import render, theme
-from infoplane.charts.frames import Tables, curves
+from infoplane.charts import panels, pictures, render, theme
+from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
+from infoplane.report import explorer
+from infoplane.report.answer import answer
+from infoplane.report.durations import duration, durations
+from infoplane.report.estimators import accuracy
+from infoplane.report.findings import blocks, phases
 from infoplane.report.numbers import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state
 from infoplane.storage.atomic import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
+HEADLINE_CHART = "contrast"
+SECTIONS = {
+    "answer": "Answer",
+    "explorer": "Explore",
+    "numbers": "Numbers",
+    "charts": "",  # stands for every chart
+    "phases": "Phases",
+    "blocks": "Blocks",
+    "reconstructions": "Images",
+    "histograms": "Activations",
+    "trust": "Estimators",
+    "runs": "Runs",
+    "provenance": "Provenance",
+}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a page shows beside the tables and charts, where it was made.
+
+    verdicts: their table; reconstructions, histograms: files of runs; accuracy: the estimators' record, JSON;
+    benchmarks: the folder of the jobs' timings.
+    """
+
+    verdicts: Path | None = None
+    reconstructions: Sequence[Path] = ()
+    histograms: Sequence[Path] = ()
+    accuracy: Path | None = None
+    benchmarks: Path | None = None
+
+
+def text(*names: str) -> Markup:
+    """Style sheets or scripts from the templates, one after another."""
+    return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
 
 
 def dressing() -> dict[str, Markup]:
     """What every page wears: the style sheet and the script that draws its charts."""
-    files = {"style": "report.css", "script": "report.js"}
-    return {part: Markup((TEMPLATES / file).read_text(encoding="utf-8")) for part, file in files.items()}
+    return {"style": text("report.css"), "script": text("report.js")}
 
 
-def write(tables: Tables, charts: Sequence[Path], output: Path) -> None:
+def write(tables: Tables, charts: Sequence[Path], output: Path, beside: Beside | None = None) -> None:
     """Write the report, atomically; charts are Vega-Lite specs of `render`, in the order in which they are shown.
 
-    Raises `UserError` for a chart that is missing or is no such spec.
+    Raises `UserError` for a chart that is missing or is no such spec, and for whatever else is damaged.
     """
     environment = render.templates(TEMPLATES)
-    environment.filters |= {"number": number, "percent": percent}
+    environment.filters |= {
+        "number": number,
+        "chance": chance,
+        "percent": percent,
+        "confidence": confidence,
+        "step": step,
+        "duration": duration,
+    }
     page = environment.get_template("report.html.j2")
-    write_text(output, page.render(contents(tables, [_chart(path) for path in charts])))
+    write_text(output, page.render(contents(tables, [_chart(path) for path in charts], beside or Beside())))
 
 
-def contents(tables: Tables, charts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything that the template shows."""
+def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> dict[str, Any]:
+    """Everything that the templates show."""
     metadata = tables.metadata
     config = metadata.get("config") or {}
-    found = curves(tables, measures=(tables.headline,))
+    found = explorer.curves_shown(tables)
+    measure = tables.headline
     runs = [run | {"state": run_state(run)} for run in metadata.get("runs") or []]
+    first = next((chart for chart in charts if chart["name"] == HEADLINE_CHART), charts[0] if charts else None)
+    others = [chart for chart in charts if chart is not first]
     return {
         "title": config.get("experiment") or "experiment",
         "question": question(tables),
         "family": found.family,
-        "decoded": tables.headline == "zx",
-        "headline": theme.brief_title(tables.headline, found.units.get(tables.headline, "nmse")),
+        "decoded": measure == "zx",
+        "headline": theme.brief_title(measure, found.units.get(measure, "nmse")),
         "samples": tables.samples,
+        "sections": _sections(others),
+        "answer": answer(tables, found, beside.verdicts),
+        "headline_chart": first,
+        "explorer": _explorer(tables),
         "headlines": headlines(tables),
         "spark": (SPARK_WIDTH, SPARK_HEIGHT),
-        "charts": charts,
+        "charts": others,
+        "phases": phases(tables, found),
+        "blocks": blocks(tables),
+        "reconstructions": pictures.reconstructions(beside.reconstructions, tables),
+        "histograms": pictures.histograms(beside.histograms, tables),
         "diagnostics": diagnostics(tables),
+        "accuracy": accuracy(tables, beside.accuracy),
+        "durations": durations(beside.benchmarks),
         "runs": runs,
         "gaps": [run for run in runs if run["state"] != "finished"],
         "metadata": metadata,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "not recorded",
         "bundle": Markup(render.vega_bundle()),
+        "explorer_style": text("sections/explorer.css"),
+        "explorer_script": text("sections/diagram.js", "sections/explorer.js"),
         **dressing(),
     }
+
+
+def _explorer(tables: Tables) -> dict[str, Any] | None:
+    data = explorer.dataset(tables)
+    if data is None:
+        return None
+    specs = panels.specs(tables, explorer.curves_shown(tables))
+    return {
+        "x": data["measures"].get(panels.ACROSS),
+        "y": data["measures"].get(panels.UP),
+        "plane": "plane" in specs,
+        "data": Markup(render.script_json(data)),
+        "specs": Markup(render.script_json(specs)),
+    }
+
+
+def _sections(charts: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Where the page's menu leads, and under which name."""
+    named = [(chart["name"], chart["name"].replace("_", " ").capitalize()) for chart in charts]
+    return [link for place, name in SECTIONS.items() for link in (named if place == "charts" else [(place, name)])]
 
 
 def question(tables: Tables) -> str:
@@ -101,10 +182,29 @@ def _chart(path: Path) -> dict[str, Any]:
 
 
 def number(value: float | None) -> str:
-    """Three decimals, four below 0.01; or a dash."""
-    return "–" if value is None else f"{value:.3f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
+    """Three decimals, four below 0.01, one from 10 on; or a dash."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    digits = 0 if size < 0.00005 else 4 if size < 0.01 else 3 if size < 10 else 1
+    return f"{value:.{digits}f}".replace("-0", "0" if size < 0.00005 else "−0").replace("-", "−")
+
+
+def chance(value: float | None) -> str:
+    """A p value; or a dash."""
+    return "–" if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def percent(value: float | None) -> str:
     """Per cent with one decimal, or a dash."""
     return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def confidence(value: float | None) -> str:
+    """Per cent without decimals, never a hundred; or a dash."""
+    return "–" if value is None else ">99%" if value > 0.995 else f"{value:.0%}"
+
+
+def step(value: float | None) -> str:
+    """A training step without decimals, or a dash."""
+    return "–" if value is None else f"{value:.0f}"

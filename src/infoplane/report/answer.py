@@ -1,0 +1,74 @@
+"""What the reader came for: the verdicts on the experiment's claims, and each last block's phases in a sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from infoplane.charts.frames import Curves, Tables
+from infoplane.phases.labels import AMBIGUOUS
+from infoplane.phases.verdicts import NOT_REPRODUCED, REPRODUCED, UNDECIDED, read
+from infoplane.report.findings import false_positives, judged, level
+
+ORDER = (REPRODUCED, NOT_REPRODUCED, UNDECIDED)
+WORDS = {
+    "two-phase": "fits first, then compresses",
+    "compression-only": "compresses at once",
+    "fitting-only": "fits and does not compress",
+    "flat": "neither fits nor compresses",
+    AMBIGUOUS: "cannot be told surely enough",
+}
+
+
+def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, Any]:
+    """Claims with their verdicts, the tally, and one sentence per architecture; empty where there is nothing.
+
+    comparisons: the single ones behind claims that have several. Raises `UserError` for a table of verdicts that is
+    missing or damaged.
+    """
+    rows = [_claim(row) for row in read(verdicts).iter_rows(named=True)] if verdicts else []
+    claims = [row for row in rows if row["overall"]]
+    counts = {verdict: sum(row["verdict"] == verdict for row in claims) for verdict in ORDER}
+    return {
+        "claims": claims,
+        "comparisons": [row for row in rows if not row["overall"]],
+        "tally": ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count),
+        "level": level(tables),
+        "shortcuts": tables.shortcuts,
+        "sentences": _sentences(tables, found),
+        "false_positives": false_positives(tables, found),
+    }
+
+
+def _claim(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the verdicts with where it was held, and what it holds, in words."""
+    quantity = row["quantity"].replace("_", " ")
+    than = "=" if row["expected"] == "equal" else f"{row['expected']} than"
+    label = row["quantity"] == "label"
+    told = f"{row['expected']}" if label else f"{than} {row['versus']}"
+    of = f"{row['of']}: " if row["of"] else ""
+    return row | {"where": f"{row['architecture']}, {row['site']}", "compared": f"{of}{quantity} {told}"}
+
+
+def _sentences(tables: Tables, found: Curves) -> list[dict[str, Any]]:
+    """What the last block of every architecture does with every shortcut, over all seeds."""
+    sentences = []
+    rows = judged(tables, found)
+    for architecture in tables.architectures:
+        site = found.last_block(architecture)
+        here = rows.filter(pl.col("architecture") == architecture, pl.col("site") == (site or ""))
+        by_shortcut = {row["shortcut"]: row for row in here.iter_rows(named=True)}
+        parts = [
+            {
+                "shortcut": shortcut,
+                "label": row["label"],
+                "words": WORDS.get(row["label"], row["note"] or "nothing to judge"),
+                "confidence": row["confidence"] if row["label"] != AMBIGUOUS else None,
+            }
+            if (row := by_shortcut.get(shortcut))
+            else None
+            for shortcut in tables.shortcuts
+        ]
+        if any(parts):
+            sentences.append({"architecture": architecture, "site": site, "parts": parts})
+    return sentences
