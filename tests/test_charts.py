@@ -203,6 +203,7 @@ def test_plane_averages_over_seeds(tables: Tables, specs: dict[str, dict[str, An
             pl.col("shortcut") == "none",
             pl.col("family") == "kernel",
             pl.col("site") == "block5",
+            pl.col("part") == "z",
             pl.col("measure") == "zx",
             pl.col("step") == 0,
         )["value"]

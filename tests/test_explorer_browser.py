@@ -1,5 +1,6 @@
 """The report in a real browser: every control of the explorer changes what is drawn, and no network is asked."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from infoplane.report import page as report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+MADE = [Path(path).resolve() for path in os.environ.get("INFOPLANE_REPORT", "").split(os.pathsep) if path]
+"""Reports that a real experiment made, to be driven as well."""
 
 CHARTS = ("contrast", "information_plane")
 VIEWS = ("plane", "dynamics_x", "dynamics_y", "accuracy")
@@ -286,3 +290,30 @@ def test_fifty_runs_stay_small(browser: Browser, tmp_path: Path) -> None:
     found = Seen(browser, html)
     assert len(found.heads()) == 4 * 12  # the first four shortcuts
     found.page.context.close()
+
+
+@pytest.mark.skipif(not MADE, reason="INFOPLANE_REPORT names no report that an experiment made")
+@pytest.mark.parametrize("made", MADE or [Path()], ids=lambda path: path.parent.name)
+def test_a_report_that_an_experiment_made(browser: Browser, made: Path) -> None:
+    found = Seen(browser, made)
+    page = found.page
+    page.wait_for_function(
+        "[...document.querySelectorAll('figure .chart')].every((one) => one.querySelector('svg.marks'))"
+    )
+    heads, whole = found.heads(), found.drawn("plane")
+    found.slide(1)
+    assert heads and found.heads() != heads and found.drawn("plane") != whole
+    boxes = page.locator("#explorer-shortcuts input")
+    if boxes.count() > 1:
+        boxes.last.uncheck()
+        assert len(found.heads()) < len(heads)
+    for label in page.locator("#explorer-architecture option").all_inner_texts():
+        page.select_option("#explorer-architecture", label)
+        page.wait_for_selector(f'#explorer-panels[data-ready="{label}"]')
+        assert found.heads()
+    assert (found.said, page.locator(".failed").count()) == ([], 0)
+    assert [url for url in found.asked if not url.startswith(("data:", "blob:"))] == [made.as_uri()]
+    assert made.stat().st_size < FIVE_MEGABYTES
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.context.close()

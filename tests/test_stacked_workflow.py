@@ -10,7 +10,9 @@ from workflow import Workflow, tiny
 
 from infoplane.storage.checkpoints import CheckpointFile
 
-AFTER = {"tables": 1, "charts": 1, "report": 1}
+AFTER = {"tables": 1, "phases": 1, "charts": 1, "report": 1}
+PICTURES = {"reconstructions": 2, "histograms": 2}
+"""Of the first seed of each network."""
 
 
 def experiment() -> dict[str, Any]:
@@ -50,7 +52,7 @@ def edit(workflow: Workflow, **changes: Any) -> None:
     workflow.write(workflow.read() | changes)
 
 
-LEFT = {"activations": 4, "measures": 4, **AFTER}
+LEFT = {"activations": 4, "measures": 4, **PICTURES, **AFTER}
 
 
 def test_every_seed_has_its_own_result(workflow: Workflow) -> None:
@@ -74,12 +76,13 @@ def test_a_fresh_run_has_one_training_job_per_stack(tmp_path: Path) -> None:
 def test_a_new_seed_trains_the_stacks_anew_and_the_others_alone(workflow: Workflow) -> None:
     edit(workflow, seeds=[0, 1, 2])
     found = workflow.pending()
-    assert found == {"train": 1, "train_stack": 1, "activations": 6, "measures": 6, **AFTER}
+    assert found == {"train": 1, "train_stack": 1, "activations": 6, "measures": 6, **PICTURES, **AFTER}
 
 
 def test_a_new_shortcut_leaves_the_stacks_that_are_there(workflow: Workflow) -> None:
     edit(workflow, shortcuts={"none": None, "gated": None})
-    assert workflow.pending() == {"train": 2, "train_stack": 1, "activations": 8, "measures": 8, **AFTER}
+    pictures = {"reconstructions": 4, "histograms": 4}
+    assert workflow.pending() == {"train": 2, "train_stack": 1, "activations": 8, "measures": 8, **pictures, **AFTER}
 
 
 def test_code_of_stacks_concerns_no_solo_run(workflow: Workflow) -> None:

@@ -51,11 +51,13 @@ def append(workflow: Workflow, path: str, text: str = "\nEXTRA = 1\n") -> None:
         file.write(text)
 
 
-AFTER = {"tables": 1, "charts": 2, "report": 1}
+AFTER = {"tables": 1, "phases": 1, "charts": 2, "report": 1}
+PICTURES = {"reconstructions": 4, "histograms": 4}
+HALF_OF_THEM = {"reconstructions": 2, "histograms": 2}
 
 
 def test_job_counts_of_the_demo() -> None:
-    """3 architectures x 3 shortcuts x 2 seeds, two measure families, four charts; pictures of the first seed."""
+    """3 architectures x 3 shortcuts x 2 seeds, two measure families, five charts; pictures of the first seed."""
     said = subprocess.run(
         [*SNAKEMAKE, "-n", "--cores", "2", "--forceall"],
         cwd=REPOSITORY,
@@ -66,15 +68,15 @@ def test_job_counts_of_the_demo() -> None:
     ).stdout
     assert job_counts(said) == {
         "all": 1, "data": 1, "train": 18, "activations": 18, "measures": 36,
-        "reconstructions": 9, "histograms": 9, "tables": 1, "phases": 1, "charts": 4, "animation": 1, "report": 1,
-        "total": 100,
+        "reconstructions": 9, "histograms": 9, "tables": 1, "phases": 1, "charts": 5, "animation": 1, "report": 1,
+        "total": 101,
     }  # fmt: skip
 
 
 def test_everything_is_made_and_nothing_is_left_to_do(workflow: Workflow) -> None:
     results = workflow.results
     for chart in ("information_plane", "dynamics"):
-        for kind in ("html", "svg", "png", "json"):
+        for kind in ("html", "svg", "pdf", "png", "json"):
             assert (results / "charts" / f"{chart}.{kind}").stat().st_size > 0
     assert (results / "report.html").stat().st_size > 0
     measures = pl.read_parquet(results / "tables" / "measures.parquet")
@@ -97,19 +99,19 @@ def test_new_shortcut(workflow: Workflow) -> None:
         workflow,
         shortcuts={"identity": None, "projection": None, "frozen": {"kind": "projection", "init": "orthogonal"}},
     )
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **AFTER}
+    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
 
 
 def test_one_architectures_width(workflow: Workflow) -> None:
     edit(workflow, architectures={"mlp": {"width": 9, "blocks": 1}, "resnet": {"width": 2, "blocks": 1}})
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **AFTER}
+    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
 
 
 def test_one_architectures_training(workflow: Workflow) -> None:
     architectures = workflow.read()["architectures"]
     architectures["mlp"]["training"] = {"learning_rate": 0.01}
     edit(workflow, architectures=architectures)
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **AFTER}
+    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
 
 
 def test_a_measures_parameter(workflow: Workflow) -> None:
@@ -119,12 +121,12 @@ def test_a_measures_parameter(workflow: Workflow) -> None:
 
 def test_what_is_read_out(workflow: Workflow) -> None:
     edit(workflow, activations={"dtype": "float16"})
-    assert workflow.pending() == {"activations": 4, "measures": 8, **AFTER}
+    assert workflow.pending() == {"activations": 4, "measures": 8, **PICTURES, **AFTER}
 
 
 def test_the_split(workflow: Workflow) -> None:
     edit(workflow, data=workflow.read()["data"] | {"split_seed": 1})
-    assert workflow.pending() == {"data": 1, "train": 4, "activations": 4, "measures": 8, **AFTER}
+    assert workflow.pending() == {"data": 1, "train": 4, "activations": 4, "measures": 8, **PICTURES, **AFTER}
 
 
 def test_a_charts_option_and_the_order_of_keys(workflow: Workflow) -> None:
@@ -146,22 +148,22 @@ def test_what_changes_no_result(workflow: Workflow) -> None:
 
 def test_a_measures_code(workflow: Workflow) -> None:
     append(workflow, "src/infoplane/measures/families/kernel.py")
-    assert workflow.pending() == {"measures": 4, **AFTER}
+    assert workflow.pending() == {"measures": 4, "reconstructions": 4, **AFTER}
 
 
 def test_an_architectures_code(workflow: Workflow) -> None:
     append(workflow, "src/infoplane/models/architectures/resnet.py")
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **AFTER}
+    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
 
 
 def test_a_shortcuts_code(workflow: Workflow) -> None:
     append(workflow, "src/infoplane/models/shortcuts/projection.py")
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **AFTER}
+    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
 
 
 def test_the_training_loops_code(workflow: Workflow) -> None:
     append(workflow, "src/infoplane/training/run.py")
-    assert workflow.pending() == {"train": 4, "activations": 4, "measures": 8, **AFTER}
+    assert workflow.pending() == {"train": 4, "activations": 4, "measures": 8, **PICTURES, **AFTER}
 
 
 def test_a_charts_code(workflow: Workflow) -> None:
@@ -192,7 +194,7 @@ def test_a_deleted_chart(workflow: Workflow) -> None:
 
 def test_partial_target_trains_nothing(workflow: Workflow) -> None:
     edit(workflow, seeds=[0, 1])
-    assert set(workflow.pending("partial")) == {"tables", "charts", "report"}
+    assert set(workflow.pending("partial")) == {"tables", "phases", "charts", "report"}
     workflow.snakemake("partial")
     measures = pl.read_parquet(workflow.results / "partial" / "tables" / "measures.parquet")
     missing = measures.filter(pl.col("status") == "missing")
@@ -226,7 +228,7 @@ def processes(root: Path, script: str) -> list[int]:
     return found
 
 
-STAGES = ("data", "train", "activations", "measures", "tables", "charts", "report")
+STAGES = ("data", "train", "activations", "measures", "tables", "phases", "charts", "report")
 
 
 def one_run() -> dict[str, Any]:
@@ -287,7 +289,8 @@ def test_a_killed_job_alone_leaves_the_others_done(finished: Workflow, tmp_path:
     os.kill(victims[0], signal.SIGKILL)
     running.communicate()
     assert running.returncode != 0
-    assert workflow.pending() == {"train": 1, "activations": 1, "measures": 2, **AFTER}
+    pictures = {"reconstructions": 1, "histograms": 1}
+    assert workflow.pending() == {"train": 1, "activations": 1, "measures": 2, **pictures, **AFTER}
     workflow.snakemake()
     assert tables(workflow) == tables(finished)
 

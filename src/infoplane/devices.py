@@ -83,6 +83,22 @@ def parse_listing(listing: str) -> list[str]:
     return [name for index, instances in gpus for name in (instances or [index])]
 
 
+def require_gpus(count: int, slots: int) -> None:
+    """Raise `UserError` where ``count`` jobs at a time are more than the visible GPUs have slots for."""
+    gpus = visible_gpus()
+    if not gpus and count:
+        raise UserError(
+            f"--resources gpu={count}: there is no GPU here that may be used (nvidia-smi -L, {VISIBLE}): leave it out, "
+            "and everything runs on the CPU."
+        )
+    if count > len(gpus) * slots:
+        raise UserError(
+            f"--resources gpu={count}: this machine has room for {len(gpus) * slots} such jobs at a time (GPUs: "
+            f"{', '.join(gpus)}; slots of each: {slots}): say gpu={len(gpus) * slots}, or raise slots in the "
+            "configuration."
+        )
+
+
 def _works() -> bool:
     """Whether PyTorch can use the GPU that was made visible: a CPU build or an old driver cannot."""
     import torch

@@ -21,7 +21,8 @@ rule truths:
         gpu=GPU,
         device=DEVICE,
         slots=SLOTS,
-        mem_mb=4000,
+        mem_mb=memory("truths"),
+        runtime=minutes("truths"),
     params:
         spec=truths_spec,
     message:

@@ -13,7 +13,7 @@ rule activations:
         train=rules.data.output.train,
         probe=rules.data.output.probe,
     output:
-        f"{RESULTS}/activations/{RUN}.parquet",
+        ACTIVATIONS,
     log:
         f"{LOGS}/activations/{RUN}.log",
     benchmark:
@@ -24,7 +24,8 @@ rule activations:
         gpu=GPU,
         device=DEVICE,
         slots=SLOTS,
-        mem_mb=4000,
+        mem_mb=memory("activations"),
+        runtime=minutes("activations"),
     params:
         spec=PLAN.activations.to_json(),
     message:

@@ -11,7 +11,7 @@ rule data:
         sources=data_sources,
         files=data_files,
     output:
-        train=f"{RESULTS}/data/train.parquet",
+        train=TRAIN_SPLIT,
         validation=f"{RESULTS}/data/validation.parquet",
         probe=f"{RESULTS}/data/probe.parquet",
     log:
@@ -21,7 +21,8 @@ rule data:
     conda:
         "../../envs/infoplane.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=memory("data"),
+        runtime=minutes("data"),
         folder=FOLDER,
     params:
         spec=PLAN.data.to_json(),

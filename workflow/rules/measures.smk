@@ -11,9 +11,9 @@ rule measures:
         script=f"{SCRIPTS}/measures.py",
         sources=measures_sources,
         probe=rules.data.output.probe,
-        activations=read_by_family("activations", rules.activations.output[0]),
+        activations=read_by_family("activations", ACTIVATIONS),
         checkpoints=read_by_family("checkpoints", CHECKPOINTS),
-        train=read_by_family("checkpoints", rules.data.output.train),
+        train=read_by_family("checkpoints", TRAIN_SPLIT),
     output:
         MEASURES,
     log:
@@ -26,7 +26,8 @@ rule measures:
         gpu=GPU,
         device=DEVICE,
         slots=SLOTS,
-        mem_mb=4000,
+        mem_mb=memory("measures"),
+        runtime=minutes("measures"),
     params:
         spec=measures_spec,
     message:

@@ -26,7 +26,8 @@ rule train:
         gpu=GPU,
         device=DEVICE,
         slots=SLOTS,
-        mem_mb=4000,
+        mem_mb=memory("train"),
+        runtime=minutes("train"),
     params:
         spec=train_spec,
         state=STATE,
@@ -60,7 +61,8 @@ rule train_stack:
         gpu=GPU,
         device=DEVICE,
         slots=SLOTS,
-        mem_mb=4000,
+        mem_mb=memory("train_stack"),
+        runtime=minutes("train_stack"),
     params:
         spec=train_stack_spec,
         state=STATE,

@@ -19,8 +19,8 @@ WIDTH = 6.75
 PIXELS_PER_INCH, POINTS_PER_INCH = 96, 72
 PAPER_PADDING = 2
 ATTEMPTS = 100
-LISTED = re.compile(rb"^ +/(?:xo|gs|fo)\d+ \d+ 0 R(?:\n +/(?:xo|gs|fo)\d+ \d+ 0 R)+$", re.MULTILINE)
-"""A PDF dictionary of graphics, states or fonts: names of objects, one per line."""
+LISTED = re.compile(rb"^ +/(?:xo|gs|fo|po)\d+ \d+ 0 R(?:\n +/(?:xo|gs|fo|po)\d+ \d+ 0 R)+$", re.MULTILINE)
+"""A PDF dictionary of graphics, states, fonts or patterns: names of objects, one per line."""
 
 SIZE = re.compile(r'width="[\d.]+(?:in)?" height="[\d.]+(?:in)?"')
 

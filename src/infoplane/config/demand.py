@@ -1,0 +1,169 @@
+"""What a job asks of a cluster, memory and time, from the size of the experiment; nothing here changes a result.
+
+Rough on purpose: a few constants, held against what the benchmarks measured (`bench/results`, one thread of an AMD
+EPYC), with room for slower machines and other plug-ins. A job that needs more is killed, and asks for more in its
+next attempt. On a machine of one's own nothing is asked for, and these figures mean nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+from infoplane.config.load import Plan
+from infoplane.config.plugins import read_options
+from infoplane.config.schema import Data
+from infoplane.specs import CheckpointSpec, Plugin
+
+MB = 1_000_000
+
+PROCESS_MB = 1000
+"""Python and PyTorch; 300 to 400 MB were measured."""
+CUDA_MB = 3000
+"""More where a GPU may be used; CUDA's libraries, not measured here."""
+IMAGES_WHERE_UNKNOWN = 60_000
+"""Of a data set whose size only reading it would tell."""
+
+START_MINUTES = 10
+"""For what does not grow: a busy file system, imports, the two Snakemakes that every job on a cluster starts."""
+ROOM = 4
+"""How much slower than measured a machine may be."""
+ROOM_OF_MEASURES = 10
+"""The same for measures, among which are slower ones than those that were timed (kernel)."""
+
+STEP_SECONDS = 0.005
+VALUES_PER_SECOND = 3e7
+"""In training: values of the widest site x additions x batch; 8.6 s measured for 480 steps of the demo, 8.7 s here."""
+READ_PER_SECOND = 6e7
+"""The same where activations are only read."""
+MEASURE_SECONDS = 0.1
+PRODUCTS_PER_SECOND = 4e9
+LANDMARKS = 1000
+"""Samples against which kernels are computed, at most."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """memory in MB, time in minutes, of the first attempt."""
+
+    memory: int
+    minutes: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large one architecture's jobs are."""
+
+    pixels: int
+    """Values of one image."""
+    train: int
+    probe: int
+    additions: int
+    widest: int
+    """Values of the largest site, of one image."""
+    stored: int
+    """The same, of what is kept of it."""
+    sites: int
+    checkpoints: int
+
+
+def demand(plan: Plan, stage: str, architecture: str | None = None) -> Demand:
+    """What a job of this stage asks for; ``architecture``, a label, where the stage has one."""
+    if architecture is None:
+        memory, seconds = ALONE[stage](plan)
+    else:
+        memory, seconds = OF_A_RUN[stage](plan, architecture, size(plan, architecture))
+    process = PROCESS_MB + (0 if plan.config.device == "cpu" else CUDA_MB)
+    return Demand(process + ceil(memory / MB), START_MINUTES + ceil(seconds / 60))
+
+
+def size(plan: Plan, architecture: str) -> Size:
+    """Of the jobs of one architecture, given its label."""
+    pixels, images = _images(plan.config.data)
+    held_out = plan.config.data.validation + (0 if plan.data.probe == "all" else plan.data.probe)
+    additions, widest = _network(plan.architectures[architecture], plan.config.data)
+    patterns = plan.activations.sites
+    return Size(
+        pixels=pixels,
+        train=plan.data.train or images - held_out,
+        probe=images if plan.data.probe == "all" else plan.data.probe,
+        additions=additions,
+        widest=widest,
+        stored=min(widest, plan.activations.project.get("*", widest)),
+        sites=(additions + 2) * (1 if all(pattern.endswith(".z") for pattern in patterns) else 3),
+        checkpoints=_checkpoints(plan.training[architecture].checkpoints),
+    )
+
+
+def _images(data: Data) -> tuple[int, int]:
+    """Values of one image, and how many images there are."""
+    options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
+    channels, height, width = options.shape
+    return channels * height * width, options.size or IMAGES_WHERE_UNKNOWN
+
+
+def _network(architecture: Plugin, data: Data) -> tuple[int, int]:
+    """Residual additions, and values of the largest site, by the names that options go by.
+
+    A network that says into which patches it cuts an image, or by what it pools it, has a place for each;
+    one that says neither is taken to have one place.
+    """
+    chosen = architecture.options
+    options = read_options("architecture", architecture.kind, chosen, "architectures")
+    _, height, width = read_options("data set", data.kind, data.options, "data", Data.model_fields).shape
+    side = chosen.get("patch") or chosen.get("stem_pool")
+    places = 1 if side is None else max(1, height // side) * max(1, width // side)
+    features = max([chosen.get("width", 1), chosen.get("dim", 1), *chosen.get("widths", [])])
+    return options.additions, places * features
+
+
+def _checkpoints(spec: CheckpointSpec) -> int:
+    """At most."""
+    if spec.stages is None:
+        return 2 + spec.log + spec.linear
+    starts = [0, *(until for until, _ in spec.stages)]
+    return 2 + sum((until - start) // every for start, (until, every) in zip(starts, spec.stages, strict=False))
+
+
+def _data(plan: Plan) -> tuple[float, float]:
+    pixels, images = _images(plan.config.data)
+    return 10.0 * pixels * images, 3600  # most of the hour is for a download
+
+
+def _truths(plan: Plan) -> tuple[float, float]:
+    largest = max(max(spec.samples) for spec in plan.truths.values())
+    draws = max(spec.seeds * len(spec.samples) for spec in plan.truths.values())
+    return 64.0 * largest**2, ROOM_OF_MEASURES * 60 * draws
+
+
+def _train(plan: Plan, architecture: str, size: Size, members: int = 1) -> tuple[float, float]:
+    training = plan.training[architecture]
+    batch = training.batch_size * size.additions * size.widest
+    seconds = training.steps * (STEP_SECONDS + batch / VALUES_PER_SECOND)
+    return 12.0 * size.train * size.pixels + 32.0 * members * batch, ROOM * members * seconds
+
+
+def _train_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
+    return _train(plan, architecture, size, len(plan.config.seeds))
+
+
+def _activations(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
+    images = size.probe + plan.activations.recalibration
+    seconds = size.checkpoints * images * size.additions * size.widest / READ_PER_SECOND
+    return 12.0 * size.train * size.pixels + 16.0 * size.sites * size.probe * size.stored, ROOM * seconds
+
+
+def _measures(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
+    dimensions = max(size.stored, size.pixels)
+    products = size.probe * min(size.probe, LANDMARKS) * dimensions
+    seconds = size.checkpoints * size.sites * (MEASURE_SECONDS + products / PRODUCTS_PER_SECOND)
+    return 16.0 * size.probe * dimensions + 64.0 * size.probe**2, ROOM_OF_MEASURES * seconds
+
+
+ALONE: dict[str, Callable[[Plan], tuple[float, float]]] = {"data": _data, "truths": _truths}
+OF_A_RUN: dict[str, Callable[[Plan, str, Size], tuple[float, float]]] = {
+    "train": _train,
+    "train_stack": _train_stack,
+    "activations": _activations,
+    "measures": _measures,
+}
+"""Stage -> bytes and seconds, beside what every process takes."""
