@@ -122,7 +122,7 @@ def notes(cell: Cell, sure: Sure, gain: Mean | None, margin: float, label_margin
     """What a label alone would hide."""
     said = [cell.note] if cell.note else []
     if gain is not None and float(gain.above(label_margin)[0]) < level:
-        said.append("the label was not clearly learned here, so these are no phases of learning it")
+        said.append("Z-Y does not clearly fall here, so by the letter these are no phases of learning the label")
     for found, words in (
         (sure.earlier_rise, "rises by {:.3f} on its way down to the turn"),
         (sure.later_fall, "falls again by {:.3f} after the turn"),
