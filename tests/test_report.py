@@ -69,8 +69,12 @@ def beside(folder: Path) -> report.Beside:
         claim(),
         claim(sentence="Others have two phases.", quantity="label", expected="two-phase", found="flat", effect=None)
         | {"verdict": "not reproduced"},
-        claim(sentence="All compress.", verdict="undecided", note="too few seeds", p_adjusted=None),
+        claim(
+            claim="all_compress", sentence="All compress.", verdict="undecided", note="too few seeds", p_adjusted=None
+        ),
         claim(claim="all_compress", overall=False, architecture="vit", effect=0.4321),
+        claim(claim="all_compress", overall=False, architecture="vit", effect=0.1, verdict="undecided"),
+        claim(claim="all_compress", overall=False, architecture="resnet", effect=0.3),
     ]
     settings = {"phases": {"level": 0.95}, "family": "kernel"}
     table = pl.DataFrame(rows, schema=verdicts.VERDICTS)
@@ -122,6 +126,8 @@ def test_report_says_where_it_comes_from(page: Path) -> None:
 def test_the_answer_comes_first(page: Path, tables: Tables) -> None:
     text = words(page.read_text(encoding="utf-8"))
     assert "Of 3 claims: 1 reproduced, 1 not reproduced, 1 undecided." in text
+    assert "Of the 3 comparisons behind them: 2 reproduced, 1 undecided." in text
+    assert "? vit undecided ✓ resnet reproduced" in text
     rows = text[text.index("Of 3 claims") : text.index("What the last block did")]
     assert "✓ reproduced Identity shortcuts fit less. a study · ours identity: fit depth less than none" in rows
     assert "−0.062 [−0.071, −0.052] 0.031" in rows

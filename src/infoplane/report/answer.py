@@ -11,6 +11,7 @@ from infoplane.phases.verdicts import NOT_REPRODUCED, REPRODUCED, UNDECIDED, rea
 from infoplane.report.findings import false_positives, judged, level
 
 ORDER = (REPRODUCED, NOT_REPRODUCED, UNDECIDED)
+WORST = (REPRODUCED, UNDECIDED, NOT_REPRODUCED)
 WORDS = {
     "two-phase": "fits first, then compresses",
     "compression-only": "compresses at once",
@@ -27,17 +28,34 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
     missing or damaged.
     """
     rows = [_claim(row) for row in read(verdicts).iter_rows(named=True)] if verdicts else []
-    claims = [row for row in rows if row["overall"]]
-    counts = {verdict: sum(row["verdict"] == verdict for row in claims) for verdict in ORDER}
+    comparisons = [row | {"networks": {}} for row in rows if not row["overall"]]
+    claims = [row | {"networks": _networks(row, comparisons)} for row in rows if row["overall"]]
     return {
         "claims": claims,
-        "comparisons": [row for row in rows if not row["overall"]],
-        "tally": ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count),
+        "comparisons": comparisons,
+        "tally": _tally(claims),
+        "tally_of_comparisons": _tally(comparisons),
         "level": level(tables),
         "shortcuts": tables.shortcuts,
         "sentences": _sentences(tables, found),
         "false_positives": false_positives(tables, found),
     }
+
+
+def _tally(rows: list[dict[str, Any]]) -> str:
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ORDER}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def _networks(claim: dict[str, Any], comparisons: list[dict[str, Any]]) -> dict[str, str]:
+    """Architecture -> what became of the claim there: of several comparisons one that fails decides, then one open."""
+    found: dict[str, str] = {}
+    for row in comparisons:
+        if row["claim"] == claim["claim"]:
+            found[row["architecture"]] = max(
+                row["verdict"], found.get(row["architecture"], REPRODUCED), key=WORST.index
+            )
+    return found
 
 
 def _claim(row: dict[str, Any]) -> dict[str, Any]:
