@@ -12,6 +12,7 @@ from infoplane.report.findings import false_positives, judged, level
 
 ORDER = (REPRODUCED, NOT_REPRODUCED, UNDECIDED)
 WORST = (REPRODUCED, UNDECIDED, NOT_REPRODUCED)
+SEEDS = {1: "one seed", 2: "two seeds", 3: "three seeds"}
 WORDS = {
     "two-phase": "fits first, then compresses",
     "compression-only": "compresses at once",
@@ -30,6 +31,9 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
     rows = [_claim(row) for row in read(verdicts).iter_rows(named=True)] if verdicts else []
     comparisons = [row | {"networks": {}} for row in rows if not row["overall"]]
     claims = [row | {"networks": _networks(row, comparisons)} for row in rows if row["overall"]]
+    sentences = _sentences(tables, found)
+    open_ones = any(part and part["label"] == AMBIGUOUS for one in sentences for part in one["parts"])
+    seeds = len(tables.metadata.get("seeds") or [])
     return {
         "claims": claims,
         "comparisons": comparisons,
@@ -37,7 +41,8 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
         "tally_of_comparisons": _tally(comparisons),
         "level": level(tables),
         "shortcuts": tables.shortcuts,
-        "sentences": _sentences(tables, found),
+        "sentences": sentences,
+        "few_seeds": SEEDS.get(seeds, "") if open_ones else "",
         "false_positives": false_positives(tables, found),
     }
 
