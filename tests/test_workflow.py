@@ -232,8 +232,9 @@ STAGES = ("data", "train", "activations", "measures", "tables", "phases", "chart
 
 
 def one_run() -> dict[str, Any]:
-    """The tiny experiment with a single run."""
-    return tiny() | {"architectures": {"resnet": {"width": 2, "blocks": 1}}, "shortcuts": {"none": None}}
+    """The tiny experiment with a single run, one chart and no pictures: every stage is there to be killed."""
+    few = {"charts": {"contrast": None}, "reconstructions": {"images": 0}, "histograms": {"bins": 0}}
+    return tiny() | {"architectures": {"resnet": {"width": 2, "blocks": 1}}, "shortcuts": {"none": None}} | few
 
 
 @pytest.fixture(scope="module")
