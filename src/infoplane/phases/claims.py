@@ -15,7 +15,7 @@ from infoplane.phases.contrasts import holm
 from infoplane.phases.evidence import Evidence, Found
 from infoplane.phases.resample import Mean
 from infoplane.phases.results import Phases
-from infoplane.phases.verdicts import NOT_REPRODUCED, REPRODUCED, UNDECIDED, VERDICTS
+from infoplane.phases.verdicts import NOT_REPRODUCED, REPRODUCED, UNDECIDED, VERDICTS, tally, whole
 from infoplane.specs import Spec
 
 WITH_GAP = "_with_gap"
@@ -155,8 +155,7 @@ def _said(claim: Claim) -> dict[str, Any]:
 
 def _overall(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A claim is reproduced where all its comparisons are, and not reproduced where one is not."""
-    counts = {name: sum(row["verdict"] == name for row in rows) for name in (REPRODUCED, NOT_REPRODUCED, UNDECIDED)}
-    whole = NOT_REPRODUCED if counts[NOT_REPRODUCED] else UNDECIDED if counts[UNDECIDED] else REPRODUCED
+    verdicts = [row["verdict"] for row in rows]
     against = ", ".join(claim.versus) if isinstance(claim.versus, list) else rows[0]["versus"]
     return {
         **rows[0],
@@ -165,9 +164,9 @@ def _overall(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "of": ", ".join(claim.of) or None,
         "versus": against,
         **dict.fromkeys(("found", "effect", "effect_low", "effect_high", "p_adjusted")),
-        "verdict": whole,
+        "verdict": whole(verdicts),
         "seeds": min((row["seeds"] for row in rows if row["seeds"] is not None), default=None),
-        "note": f"{len(rows)} comparisons: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n),
+        "note": f"{len(rows)} comparisons: {tally(verdicts)}",
         "overall": True,
     }
 

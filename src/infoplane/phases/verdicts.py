@@ -1,6 +1,7 @@
 """The table of verdicts: what is in it, how it is written, and how it reads in Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,18 @@ VERDICTS: Columns = {
     "overall": pl.Boolean,  # whether this row is the whole claim's verdict
 }
 """One row per comparison, and before them one over all comparisons of a claim that has several."""
+
+
+def whole(comparisons: Iterable[str]) -> str:
+    """The verdict on all of them together: reproduced where all are, and not reproduced where one is not."""
+    found = set(comparisons)
+    return next((verdict for verdict in (NOT_REPRODUCED, UNDECIDED) if verdict in found), REPRODUCED)
+
+
+def tally(verdicts: Iterable[str]) -> str:
+    """How often each verdict was reached, such as ``2 reproduced, 1 undecided``."""
+    counts = Counter(verdicts)
+    return ", ".join(f"{counts[name]} {name}" for name in (REPRODUCED, NOT_REPRODUCED, UNDECIDED) if counts[name])
 
 
 def read(path: Path) -> pl.DataFrame:

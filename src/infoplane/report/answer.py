@@ -7,11 +7,9 @@ import polars as pl
 
 from infoplane.charts.frames import Curves, Tables
 from infoplane.phases.labels import AMBIGUOUS
-from infoplane.phases.verdicts import NOT_REPRODUCED, REPRODUCED, UNDECIDED, read
+from infoplane.phases.verdicts import read, tally, whole
 from infoplane.report.findings import false_positives, judged, level
 
-ORDER = (REPRODUCED, NOT_REPRODUCED, UNDECIDED)
-WORST = (REPRODUCED, UNDECIDED, NOT_REPRODUCED)
 SEEDS = {1: "one seed", 2: "two seeds", 3: "three seeds"}
 WORDS = {
     "two-phase": "fits first, then compresses",
@@ -37,8 +35,8 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
     return {
         "claims": claims,
         "comparisons": comparisons,
-        "tally": _tally(claims),
-        "tally_of_comparisons": _tally(comparisons),
+        "tally": tally(row["verdict"] for row in claims),
+        "tally_of_comparisons": tally(row["verdict"] for row in comparisons),
         "level": level(tables),
         "shortcuts": tables.shortcuts,
         "sentences": sentences,
@@ -47,20 +45,13 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
     }
 
 
-def _tally(rows: list[dict[str, Any]]) -> str:
-    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ORDER}
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-
-
 def _networks(claim: dict[str, Any], comparisons: list[dict[str, Any]]) -> dict[str, str]:
-    """Architecture -> what became of the claim there: of several comparisons one that fails decides, then one open."""
-    found: dict[str, str] = {}
+    """Architecture -> what became of the claim there."""
+    found: dict[str, list[str]] = {}
     for row in comparisons:
         if row["claim"] == claim["claim"]:
-            found[row["architecture"]] = max(
-                row["verdict"], found.get(row["architecture"], REPRODUCED), key=WORST.index
-            )
-    return found
+            found.setdefault(row["architecture"], []).append(row["verdict"])
+    return {architecture: whole(verdicts) for architecture, verdicts in found.items()}
 
 
 def _claim(row: dict[str, Any]) -> dict[str, Any]:
