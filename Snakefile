@@ -4,6 +4,8 @@ snakemake --cores 8 --resources gpu=2                                    the dem
 snakemake --cores 8 --configfile config/experiments/cifar10_parquet.yaml another experiment
 snakemake --cores 8 partial                                              tables and report of what exists so far
 snakemake --cores 1 summary                                              the phase table, in the terminal
+snakemake --cores 1 why                                                  what would run, why, and what it would cost
+snakemake --cores 1 purge                                                remove activations that have been measured
 snakemake --cores 8 accuracy                                             the measures against known truths
 """
 
@@ -17,7 +19,9 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/checks.smk"
 include: "workflow/rules/drawing.smk"
+include: "workflow/rules/code.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/activations.smk"
@@ -29,6 +33,7 @@ include: "workflow/rules/verdicts.smk"
 include: "workflow/rules/charts.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/summary.smk"
+include: "workflow/rules/purge.smk"
 include: "workflow/rules/accuracy.smk"
 
 
@@ -56,9 +61,11 @@ rule partial:
 
 
 onsuccess:
+    keep_code()
     print_phases()
     print(made(), file=sys.stderr)
 
 
 onerror:
+    keep_code()
     print(failures(), file=sys.stderr)

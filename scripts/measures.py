@@ -1,11 +1,13 @@
 """Measure a run's activations with one measure family."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from infoplane.devices import lease
 from infoplane.errors import run_script
 from infoplane.progress import timed
+from infoplane.reuse import Shelf, fingerprint
 from infoplane.specs import MeasuresSpec
 
 
@@ -19,6 +21,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, nargs="?", help="the run's weights, where the family reads them")
     parser.add_argument("--train", type=Path, nargs="?", help="training split, where the family reads weights")
     parser.add_argument("--output", type=Path, required=True, help="output, Parquet")
+    parser.add_argument("--shared", type=Path, nargs="?", help="what all experiments have finished")
     parser.add_argument("--architecture", required=True, help="the run's label")
     parser.add_argument("--shortcut", required=True, help="the run's label")
     parser.add_argument("--seed", type=int, required=True, help="the run's seed")
@@ -29,6 +32,12 @@ def main() -> None:
     args = parser.parse_args()
     spec = MeasuresSpec.from_json(args.spec)
     labels = {name: getattr(args, name) for name in ("architecture", "shortcut", "seed", "family")}
+    shelf, plugins = Shelf(args.shared), [("measure", spec.family.kind)]
+    read = [path for path in (args.probe, args.activations, args.checkpoints, args.train) if path]
+    key = fingerprint(spec, Path(__file__), plugins, *read, **labels)
+    if shelf.take(key, [args.output]):
+        print("these very values have been measured before: taken from there", file=sys.stderr)
+        return
     with lease(args.device, args.slots) as device:
         import torch
 
@@ -39,6 +48,7 @@ def main() -> None:
         with timed("measuring"):
             files = args.probe, torch.device(device), args.activations, args.checkpoints, args.train
             measure(spec, Subject(*files), args.output, labels)
+    shelf.keep(key, [args.output])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Train one network: checkpoints and history from a spec and two splits."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from infoplane.devices import lease
 from infoplane.errors import run_script
 from infoplane.progress import timed
+from infoplane.reuse import Shelf, fingerprint
 from infoplane.specs import TrainSpec
 
 
@@ -17,20 +19,27 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True, help="output, safetensors")
     parser.add_argument("--history", type=Path, required=True, help="output, Parquet")
     parser.add_argument("--state", type=Path, required=True, help="folder for resumable state")
+    parser.add_argument("--shared", type=Path, nargs="?", help="what all experiments have finished")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     spec = TrainSpec.from_json(args.spec)
+    shelf, outputs = Shelf(args.shared), [args.checkpoints, args.history]
+    plugins = ("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)
+    key = fingerprint(spec, Path(__file__), plugins, args.train, args.validation)
+    if shelf.take(key, outputs):
+        print("this very run has been trained before, in this experiment or another: taken from there", file=sys.stderr)
+        return
     with lease(args.device, args.slots) as device:
         import torch
 
         from infoplane.training.run import train
 
         torch.set_num_threads(args.threads)
-        outputs = args.checkpoints, args.history, args.state
         with timed("training"):
-            train(spec, args.train, args.validation, *outputs, torch.device(device))
+            train(spec, args.train, args.validation, *outputs, args.state, torch.device(device))
+    shelf.keep(key, outputs)
 
 
 if __name__ == "__main__":

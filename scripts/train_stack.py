@@ -1,11 +1,13 @@
 """Train all seeds of one architecture and shortcut side by side: checkpoints and a history for each."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from infoplane.devices import lease
 from infoplane.errors import run_script
 from infoplane.progress import timed
+from infoplane.reuse import Shelf, fingerprint
 from infoplane.specs import StackSpec
 
 
@@ -17,20 +19,28 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="outputs, safetensors, one per seed")
     parser.add_argument("--history", type=Path, nargs="+", required=True, help="outputs, Parquet, one per seed")
     parser.add_argument("--state", type=Path, required=True, help="folder for resumable state")
+    parser.add_argument("--shared", type=Path, nargs="?", help="what all experiments have finished")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     spec = StackSpec.from_json(args.spec)
+    shelf, outputs = Shelf(args.shared), [*args.checkpoints, *args.history]
+    plugins = ("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)
+    key = fingerprint(spec, Path(__file__), plugins, args.train, args.validation)
+    if shelf.take(key, outputs):
+        print("these very runs have been trained before, side by side: taken from there", file=sys.stderr)
+        return
     with lease(args.device, args.slots) as device:
         import torch
 
         from infoplane.training.stack import train_stack
 
         torch.set_num_threads(args.threads)
-        outputs = list(zip(args.checkpoints, args.history, strict=True))
+        pairs = list(zip(args.checkpoints, args.history, strict=True))
         with timed("training"):
-            train_stack(spec, args.train, args.validation, outputs, args.state, torch.device(device))
+            train_stack(spec, args.train, args.validation, pairs, args.state, torch.device(device))
+    shelf.keep(key, outputs)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from infoplane import registry
 from infoplane.config.load import Run, load
 from infoplane.config.template import default_text, json_schema, schema_text
 from infoplane.errors import UserError
-from infoplane.sources import closure
+from infoplane.sources import closure, digest, manifest
 from infoplane.specs import ActivationsSpec, DataSpec, MeasuresSpec, StackSpec, TrainSpec
 
 EXPERIMENTS = [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "experiments").glob("*.yaml"))]
@@ -213,3 +213,15 @@ def test_a_stage_is_stale_by_what_it_imports() -> None:
     assert not [
         path for path in charts if path.startswith(("models/", "training/", "measures/", "charts/gallery/heat"))
     ]
+
+
+def test_the_digest_of_code_follows_content_and_not_places(tmp_path: Path) -> None:
+    def checkout(name: str, text: str) -> dict[str, str]:
+        (tmp_path / name / "scripts").mkdir(parents=True)
+        (tmp_path / name / "scripts" / "train.py").write_text(text)
+        return manifest([tmp_path / name / "scripts" / "train.py", registry.PACKAGE / "specs.py"], tmp_path / name)
+
+    here, moved, other = checkout("a", "1\n"), checkout("b", "1\n"), checkout("c", "2\n")
+    assert list(here) == ["scripts/train.py", "infoplane/specs.py"]
+    assert here == moved and digest(here) == digest(moved) != digest(other)
+    assert {name for name in here if here[name] != other[name]} == {"scripts/train.py"}

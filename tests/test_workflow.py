@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import REPOSITORY
+from staleness import AFTER
 from workflow import SNAKEMAKE, Workflow, job_counts, tiny
 
 TABLES = ("measures.parquet", "history.parquet")
@@ -46,16 +47,6 @@ def edit(workflow: Workflow, **changes: Any) -> None:
     workflow.write(workflow.read() | changes)
 
 
-def append(workflow: Workflow, path: str, text: str = "\nEXTRA = 1\n") -> None:
-    with (workflow.root / path).open("a") as file:
-        file.write(text)
-
-
-AFTER = {"tables": 1, "phases": 1, "charts": 2, "report": 1}
-PICTURES = {"reconstructions": 4, "histograms": 4}
-HALF_OF_THEM = {"reconstructions": 2, "histograms": 2}
-
-
 def test_job_counts_of_the_demo() -> None:
     """3 architectures x 3 shortcuts x 2 seeds, two measure families, five charts; pictures of the first seed."""
     said = subprocess.run(
@@ -84,103 +75,6 @@ def test_everything_is_made_and_nothing_is_left_to_do(workflow: Workflow) -> Non
     assert measures.select("architecture", "shortcut", "seed", "family").unique().height == 8
     assert workflow.pending() == {}
     assert not list(results.rglob("*.part")) and not list((results / ".state").glob("*"))
-
-
-# --- staleness: mutate one thing, assert exactly which rules rerun
-
-
-def test_new_seed(workflow: Workflow) -> None:
-    edit(workflow, seeds=[0, 1])
-    assert workflow.pending() == {"train": 4, "activations": 4, "measures": 8, **AFTER}
-
-
-def test_new_shortcut(workflow: Workflow) -> None:
-    edit(
-        workflow,
-        shortcuts={"identity": None, "projection": None, "frozen": {"kind": "projection", "init": "orthogonal"}},
-    )
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
-
-
-def test_one_architectures_width(workflow: Workflow) -> None:
-    edit(workflow, architectures={"mlp": {"width": 9, "blocks": 1}, "resnet": {"width": 2, "blocks": 1}})
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
-
-
-def test_one_architectures_training(workflow: Workflow) -> None:
-    architectures = workflow.read()["architectures"]
-    architectures["mlp"]["training"] = {"learning_rate": 0.01}
-    edit(workflow, architectures=architectures)
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
-
-
-def test_a_measures_parameter(workflow: Workflow) -> None:
-    edit(workflow, measures={"linear": None, "kernel": {"folds": 4}})
-    assert workflow.pending() == {"measures": 4, **AFTER}
-
-
-def test_what_is_read_out(workflow: Workflow) -> None:
-    edit(workflow, activations={"dtype": "float16"})
-    assert workflow.pending() == {"activations": 4, "measures": 8, **PICTURES, **AFTER}
-
-
-def test_the_split(workflow: Workflow) -> None:
-    edit(workflow, data=workflow.read()["data"] | {"split_seed": 1})
-    assert workflow.pending() == {"data": 1, "train": 4, "activations": 4, "measures": 8, **PICTURES, **AFTER}
-
-
-def test_a_charts_option_and_the_order_of_keys(workflow: Workflow) -> None:
-    edit(workflow, charts={"dynamics": None, "information_plane": {"family": "linear"}})
-    assert workflow.pending() == {"charts": 1, "report": 1}
-
-
-def test_a_claims_sentence(workflow: Workflow) -> None:
-    claim = {"quantity": "start", "of": "identity", "versus": "projection", "expected": "less", "provenance": "ours"}
-    edit(workflow, claims={"lower": claim | {"sentence": "It starts lower."}})
-    assert workflow.pending() == {"verdicts": 1, "report": 1}
-
-
-def test_what_changes_no_result(workflow: Workflow) -> None:
-    edit(workflow, device="auto", slots=3)
-    append(workflow, "experiment.yaml", "# a comment\n")
-    assert workflow.pending() == {}
-
-
-def test_a_measures_code(workflow: Workflow) -> None:
-    append(workflow, "src/infoplane/measures/families/kernel.py")
-    assert workflow.pending() == {"measures": 4, "reconstructions": 4, **AFTER}
-
-
-def test_an_architectures_code(workflow: Workflow) -> None:
-    append(workflow, "src/infoplane/models/architectures/resnet.py")
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
-
-
-def test_a_shortcuts_code(workflow: Workflow) -> None:
-    append(workflow, "src/infoplane/models/shortcuts/projection.py")
-    assert workflow.pending() == {"train": 2, "activations": 2, "measures": 4, **HALF_OF_THEM, **AFTER}
-
-
-def test_the_training_loops_code(workflow: Workflow) -> None:
-    append(workflow, "src/infoplane/training/run.py")
-    assert workflow.pending() == {"train": 4, "activations": 4, "measures": 8, **PICTURES, **AFTER}
-
-
-def test_a_charts_code(workflow: Workflow) -> None:
-    append(workflow, "src/infoplane/charts/gallery/dynamics.py")
-    assert workflow.pending() == {"charts": 1, "report": 1}
-
-
-def test_code_that_nothing_here_uses(workflow: Workflow) -> None:
-    for path in ("models/architectures/vit.py", "models/shortcuts/gated.py", "devices.py", "config/schema.py"):
-        append(workflow, f"src/infoplane/{path}", "\n# a comment\n")
-    assert workflow.pending() == {}
-
-
-def test_touched_but_not_changed(workflow: Workflow) -> None:
-    for path in tracked(workflow.root):
-        path.touch()
-    assert workflow.pending() == {}
 
 
 def test_a_deleted_chart(workflow: Workflow) -> None:

@@ -1,10 +1,13 @@
 """Which source files a stage really imports: its import closure within the package.
 
-The workflow declares these files as inputs, so that an edit reruns exactly the stages that use what was edited.
-The closure is read from the source text; imports inside functions count too.
+The workflow gives every job a digest of these files, so that an edit reruns exactly the stages that use what was
+edited. The closure is read from the source text; imports inside functions count too.
 """
 
 import ast
+import hashlib
+import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +17,10 @@ from infoplane.registry import Role
 ROOT = registry.PACKAGE.parent
 
 WITHOUT_EFFECT = frozenset(
-    registry.PACKAGE / f"{name}.py" for name in ("devices", "errors", "progress", "measures/__init__")
+    registry.PACKAGE / f"{name}.py"
+    for name in ("devices", "errors", "progress", "reuse", "sources", "measures/__init__")
 )
-"""Modules that decide where a job runs, what it prints and what a library's user may import, never what is computed."""
+"""Modules that decide where and whether a job runs, what it prints, what a library's user may import: no number."""
 
 
 def _path(module: str) -> Path | None:
@@ -66,3 +70,29 @@ def closure(script: Path, *plugins: tuple[Role, str]) -> tuple[str, ...]:
     for role, name in plugins:
         paths |= _closure(registry.source(role, name))
     return tuple(sorted(str(path) for path in paths - WITHOUT_EFFECT if path.stat().st_size > 0))
+
+
+DIGITS = 12
+"""Hex digits of a digest: with a thousand versions of a file, two of them share one with odds of one in 500 million."""
+
+
+@cache
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]
+
+
+def manifest(paths: Iterable[str | Path], checkout: Path) -> dict[str, str]:
+    """File -> digest of its content, sorted; a file below ``checkout``, or of this package, goes by its name there."""
+    return {_name(Path(path), checkout): _content(Path(path)) for path in sorted(map(str, paths))}
+
+
+def _name(path: Path, checkout: Path) -> str:
+    for folder in (checkout, ROOT):
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    return path.name
+
+
+def digest(files: dict[str, str]) -> str:
+    """One digest of a `manifest`."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:DIGITS]

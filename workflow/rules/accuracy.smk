@@ -6,9 +6,6 @@ Needs: nothing but the configuration. Makes: truths/<family>.parquet and accurac
 
 rule truths:
     """Hold one measure family against every distribution of which it measures something."""
-    input:
-        script=f"{SCRIPTS}/truths.py",
-        sources=truths_sources,
     output:
         TRUTHS,
     log:
@@ -24,11 +21,13 @@ rule truths:
         mem_mb=memory("truths"),
         runtime=minutes("truths"),
     params:
+        script=script("truths"),
+        code=truths_code,
         spec=truths_spec,
     message:
         "Hold {wildcards.family} against known truths"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --family {wildcards.family:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --family {wildcards.family:q}"
         " --output {output:q}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
 
@@ -36,8 +35,6 @@ rule truths:
 rule accuracy:
     """Gather what all families make of the truths: a table, a chart and a page."""
     input:
-        script=f"{SCRIPTS}/accuracy.py",
-        sources=accuracy_sources,
         truths=[TRUTHS.format(family=family) for family in PLAN.measures],
     output:
         table=f"{RESULTS}/accuracy/accuracy.parquet",
@@ -50,8 +47,11 @@ rule accuracy:
         f"{BENCHMARKS}/accuracy.tsv"
     conda:
         "../../envs/infoplane.yaml"
+    params:
+        script=script("accuracy"),
+        code=accuracy_code,
     message:
         "Gather the accuracy of all measure families"
     shell:
-        "python {input.script:q} --truths {input.truths:q} --table {output.table:q} --html {output.html:q}"
+        "python {params.script:q} --truths {input.truths:q} --table {output.table:q} --html {output.html:q}"
         " --svg {output.svg:q} --png {output.png:q} >{log:q} 2>&1"

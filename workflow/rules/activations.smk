@@ -7,8 +7,6 @@ Needs: train/<run>/checkpoints.safetensors and data/. Makes: activations/<run>.p
 rule activations:
     """Read out one run."""
     input:
-        script=f"{SCRIPTS}/activations.py",
-        sources=activations_sources,
         checkpoints=CHECKPOINTS,
         train=rules.data.output.train,
         probe=rules.data.output.probe,
@@ -27,10 +25,12 @@ rule activations:
         mem_mb=memory("activations"),
         runtime=minutes("activations"),
     params:
+        script=script("activations"),
+        code=activations_code,
         spec=PLAN.activations.to_json(),
     message:
         "Read activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
         " --checkpoints {input.checkpoints:q} --train {input.train:q} --probe {input.probe:q} --output {output:q}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

@@ -7,8 +7,6 @@ Needs: tables/ and, for charts that read them, phases/. Makes: charts/.
 rule charts:
     """Draw one chart, for the page and for print."""
     input:
-        script=f"{SCRIPTS}/charts.py",
-        sources=charts_sources,
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
         phases=read_by_chart("phases", PHASES),
@@ -37,13 +35,15 @@ rule charts:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        script=script("charts"),
+        code=charts_code,
         kind=chart_kind,
         options=chart_options,
         width=PLAN.config.figures.width,
     message:
         "Draw {wildcards.scope}{wildcards.chart}"
     shell:
-        "python {input.script:q} --chart {params.kind:q} --label {wildcards.chart:q} --options {params.options:q}"
+        "python {params.script:q} --chart {params.kind:q} --label {wildcards.chart:q} --options {params.options:q}"
         " --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q} --html {output.html:q}"
         " --png {output.png:q} --json {output.json:q} --svg {output.svg:q} --pdf {output.pdf:q} --width {params.width}"
         " >{log:q} 2>&1"
@@ -52,8 +52,6 @@ rule charts:
 rule animation:
     """Draw the information plane's paths as they grow with the training step."""
     input:
-        script=f"{SCRIPTS}/animation.py",
-        sources=sources("animation", ("chart", "information_plane")),
         measures=f"{RESULTS}/tables/measures.parquet",
         history=f"{RESULTS}/tables/history.parquet",
     output:
@@ -69,10 +67,12 @@ rule animation:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        script=script("animation"),
+        code=code("animation", ("chart", "information_plane")),
         options=animation_options,
         seconds=PLAN.config.animation.seconds,
     message:
         "Draw the animation of the information plane"
     shell:
-        "python {input.script:q} --options {params.options:q} --seconds {params.seconds} --measures {input.measures:q}"
+        "python {params.script:q} --options {params.options:q} --seconds {params.seconds} --measures {input.measures:q}"
         " --history {input.history:q} --output {output:q} >{log:q} 2>&1"

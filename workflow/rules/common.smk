@@ -12,22 +12,33 @@ from functools import cache
 from glob import glob
 from pathlib import Path
 
-BASE = Path(workflow.basedir)
+# Where this checkout is, whichever workflow includes or imports this file; None where it was fetched from a repository
+# file by file (a module deployed from GitHub), and the package and its Python are those that are installed.
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+BASE = HERE.resolve().parents[1] if HERE.is_dir() else None
 STARTED = time.time()
 
-# The code that is tracked as input is the code that runs: this checkout's package, and the Python that runs Snakemake.
-sys.path.insert(0, str(BASE / "src"))
-os.environ.update(
-    PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os.environ.get("PYTHONPATH")])),
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-)
+# The code whose digest decides what is stale is the code that runs: this checkout's package, and Snakemake's Python.
+if BASE:
+    sys.path.insert(0, str(BASE / "src"))
+    found = [str(BASE / "src"), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, found))
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+try:
+    import infoplane
+except ModuleNotFoundError:
+    print(
+        "error: the package infoplane is not installed here, and this workflow was not started from a checkout: "
+        "pip install it from where the workflow is from, with its constraints.txt",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 from infoplane import registry
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
-from infoplane.devices import require_gpus
 from infoplane.errors import UserError
-from infoplane.sources import closure
 from infoplane.specs import canonical
 
 try:
@@ -41,20 +52,10 @@ RESULTS = f"{PLAN.config.results}/{PLAN.config.experiment}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 RUN = "{architecture}/{shortcut}/seed{seed}"
-SCRIPTS = str(BASE / "scripts")
-TEMPLATES = str(registry.PACKAGE / "report" / "templates")
 STATE = f"{RESULTS}/.state"
 DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
-
-# Jobs would wait with a core in hand for GPUs that are not there. A cluster's GPUs are the scheduler's to know.
-if GPU and workflow.is_main_process and workflow.resource_settings.nodes is None:
-    try:
-        require_gpus(workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else 0, SLOTS)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 wildcard_constraints:
@@ -66,45 +67,9 @@ wildcard_constraints:
     scope="(partial/)?",
 
 
-def sources(name, *plugins):
-    """The source files behind a script, and behind the plug-ins its job loads: an edit there makes the job stale."""
-    return list(closure(BASE / "scripts" / f"{name}.py", *plugins))
-
-
-def run_sources(name, wildcards, *plugins):
-    """The same for a job of one run: its architecture and its shortcut kind, no others."""
-    architecture = PLAN.architectures[wildcards.architecture].kind
-    shortcut = PLAN.shortcuts[wildcards.shortcut].kind
-    return sources(name, ("architecture", architecture), ("shortcut", shortcut), *plugins)
-
-
-def data_sources(wildcards):
-    return sources("data", ("data set", PLAN.data.source.kind))
-
-
-def train_sources(wildcards):
-    return run_sources("train", wildcards)
-
-
-def train_stack_sources(wildcards):
-    return run_sources("train_stack", wildcards)
-
-
-def activations_sources(wildcards):
-    return run_sources("activations", wildcards)
-
-
 def family_kind(wildcards):
     """The plug-in behind a measure's label."""
     return PLAN.measures[wildcards.family].family.kind
-
-
-def measures_sources(wildcards):
-    """The measure family's; where it reads checkpoints, it builds the network too."""
-    family = ("measure", family_kind(wildcards))
-    if "checkpoints" in registry.reads("measure", family_kind(wildcards)):
-        return run_sources("measures", wildcards, family)
-    return sources("measures", family)
 
 
 def read_by_family(what, path):
@@ -112,21 +77,6 @@ def read_by_family(what, path):
     return lambda wildcards: (
         path.format(**dict(wildcards.items())) if what in registry.reads("measure", family_kind(wildcards)) else []
     )
-
-
-def truths_sources(wildcards):
-    return sources("truths", ("measure", family_kind(wildcards)))
-
-
-def accuracy_sources(wildcards):
-    return [
-        *sources("accuracy"),
-        *(f"{TEMPLATES}/{name}" for name in ("accuracy.html.j2", "report.css", "report.js")),
-    ]
-
-
-def report_sources(wildcards):
-    return [*sources("report"), *sorted(glob(f"{TEMPLATES}/report.*")), *sorted(glob(f"{TEMPLATES}/sections/*"))]
 
 
 def data_files(wildcards):
@@ -207,6 +157,10 @@ def history_template(wildcards):
     return HISTORY
 
 
+def activations_template(wildcards):
+    return ACTIVATIONS
+
+
 def measures_template(wildcards):
     return MEASURES
 
@@ -219,9 +173,23 @@ def tables_existing(wildcards):
     return canonical([[str(path), path.stat().st_mtime_ns] for path in paths if path.exists()])
 
 
+def purge_readers(wildcards):
+    """What is made of every run's activations: the measures that read them."""
+    families = [
+        family for family, spec in PLAN.measures.items() if "activations" in registry.reads("measure", spec.family.kind)
+    ]
+    return [MEASURES.replace("{family}", family) for family in families]
+
+
+def purge_pictures(wildcards):
+    """What is made of the activations of each first seed."""
+    asked = (RECONSTRUCTIONS, PLAN.reconstructions), (HISTOGRAMS, PLAN.histograms)
+    return [path for path, spec in asked if spec is not None]
+
+
 def experiment_spec(wildcards):
     """The configuration without what changes no number, in its own order, which charts follow."""
-    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "slots", "results"})
+    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "slots", "results", "reuse"})
     values["data"].pop("folder")
     values["training"].pop("stack_seeds")
     if values["training"]["checkpoints"]["stages"] is None:

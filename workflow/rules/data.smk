@@ -7,8 +7,6 @@ Needs: a bundled, downloaded or given data set. Makes: data/{train,validation,pr
 rule data:
     """Split the images into train, validation and probe."""
     input:
-        script=f"{SCRIPTS}/data.py",
-        sources=data_sources,
         files=data_files,
     output:
         train=TRAIN_SPLIT,
@@ -25,9 +23,11 @@ rule data:
         runtime=minutes("data"),
         folder=FOLDER,
     params:
+        script=script("data"),
+        code=data_code,
         spec=PLAN.data.to_json(),
     message:
         f"Split the images of {PLAN.config.data.kind}"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --folder {resources.folder:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --folder {resources.folder:q}"
         " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q} >{log:q} 2>&1"

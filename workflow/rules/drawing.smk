@@ -6,7 +6,6 @@ Needs: the configuration. Makes: nothing.
 import subprocess
 
 CHART_FILES = ("html", "svg", "pdf", "png", "json")
-CHART_PAGE = str(registry.PACKAGE / "charts" / "templates" / "chart.html.j2")
 PHASES = [f"{RESULTS}/{{scope}}phases/{name}.parquet" for name in ("phases", "differences", "gaps", "nulls", "blocks")]
 PLANES = [chart for chart in PLAN.charts.values() if chart.kind == "information_plane"]
 ANIMATED = PLANES and PLAN.config.animation.format != "none"
@@ -37,13 +36,6 @@ def animation_options(wildcards):
     return canonical(PLANES[0].options if PLANES else {})
 
 
-def charts_sources(wildcards):
-    return [
-        *sources("charts", ("chart", chart_kind(wildcards))),
-        CHART_PAGE,
-    ]
-
-
 def chart_options(wildcards):
     return canonical(PLAN.charts[wildcards.chart].options)
 
@@ -68,5 +60,5 @@ def print_phases():
     newest = max(found, key=lambda scope: Path(PHASES[0].format(scope=scope)).stat().st_mtime)
     phases = [path.format(scope=newest) for path in PHASES]
     verdicts = [path for path in summary_verdicts(newest) if Path(path).exists()]
-    command = [sys.executable, f"{SCRIPTS}/summary.py", "--phases", *phases, "--verdicts", *verdicts]
+    command = [sys.executable, path_of("summary"), "--phases", *phases, "--verdicts", *verdicts]
     subprocess.run(command, stdout=sys.stderr)

@@ -8,8 +8,6 @@ Makes: measures/<run>/<family>.parquet.
 rule measures:
     """Measure every site at every checkpoint of one run."""
     input:
-        script=f"{SCRIPTS}/measures.py",
-        sources=measures_sources,
         probe=rules.data.output.probe,
         activations=read_by_family("activations", ACTIVATIONS),
         checkpoints=read_by_family("checkpoints", CHECKPOINTS),
@@ -29,13 +27,16 @@ rule measures:
         mem_mb=memory("measures"),
         runtime=minutes("measures"),
     params:
+        script=script("measures"),
+        code=measures_code,
         spec=measures_spec,
+        shared=SHARED,
     message:
         "Measure {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}: {wildcards.family}"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
         " --probe {input.probe:q} --activations {input.activations:q} --checkpoints {input.checkpoints:q}"
-        " --train {input.train:q} --output {output:q}"
+        " --train {input.train:q} --output {output:q} --shared {params.shared:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
         " --family {wildcards.family:q}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

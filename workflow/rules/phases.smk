@@ -7,8 +7,6 @@ Needs: tables/. Makes: phases/.
 rule phases:
     """Label every curve, compare shortcuts, and try the labels on curves that never move."""
     input:
-        script=f"{SCRIPTS}/phases.py",
-        sources=sources("phases"),
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
     output:
@@ -24,9 +22,11 @@ rule phases:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        script=script("phases"),
+        code=code("phases"),
         settings=phases_settings,
     message:
         "Find the {wildcards.scope}phases of the experiment"
     shell:
-        "python {input.script:q} --measures {input.measures:q} --history {input.history:q}"
+        "python {params.script:q} --measures {input.measures:q} --history {input.history:q}"
         " --settings {params.settings:q} --output {output:q} >{log:q} 2>&1"

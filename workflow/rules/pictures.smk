@@ -7,8 +7,6 @@ Needs: activations/ and data/. Makes: reconstructions/ and histograms/.
 rule reconstructions:
     """Draw a few inputs as a decoder makes them from the last block."""
     input:
-        script=f"{SCRIPTS}/reconstructions.py",
-        sources=sources("reconstructions"),
         probe=rules.data.output.probe,
         activations=ACTIVATIONS,
     output:
@@ -26,11 +24,13 @@ rule reconstructions:
         mem_mb=memory("measures"),
         runtime=minutes("measures"),
     params:
+        script=script("reconstructions"),
+        code=code("reconstructions"),
         spec=PLAN.reconstructions.to_json() if PLAN.reconstructions else "",
     message:
         "Reconstruct inputs from {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
         " --probe {input.probe:q} --activations {input.activations:q} --output {output:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
@@ -39,8 +39,6 @@ rule reconstructions:
 rule histograms:
     """Count how the activations of each site are distributed."""
     input:
-        script=f"{SCRIPTS}/histograms.py",
-        sources=sources("histograms"),
         probe=rules.data.output.probe,
         activations=ACTIVATIONS,
     output:
@@ -58,11 +56,13 @@ rule histograms:
         mem_mb=memory("measures"),
         runtime=minutes("measures"),
     params:
+        script=script("histograms"),
+        code=code("histograms"),
         spec=PLAN.histograms.to_json() if PLAN.histograms else "",
     message:
         "Count activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
         " --probe {input.probe:q} --activations {input.activations:q} --output {output:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

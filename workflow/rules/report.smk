@@ -8,8 +8,6 @@ Makes: report.html.
 rule report:
     """One self-contained page: answer, charts to explore, detail, provenance."""
     input:
-        script=f"{SCRIPTS}/report.py",
-        sources=report_sources,
         measures=rules.tables.output.measures,
         history=rules.tables.output.history,
         phases=PHASES,
@@ -17,7 +15,6 @@ rule report:
         charts=charts_json,
         reconstructions=reconstructions_files,
         histograms=histograms_files,
-        accuracy=str(BASE / "bench" / "results" / "accuracy.json"),
     output:
         report(f"{RESULTS}/{{scope}}report.html", category="Report"),
     log:
@@ -27,13 +24,16 @@ rule report:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        script=script("report"),
+        code=report_code,
+        accuracy=apart(ACCURACY),
         reconstructions=reconstructions_shown,
         histograms=histograms_shown,
         benchmarks=BENCHMARKS,
     message:
         "Write the {wildcards.scope}report"
     shell:
-        "python {input.script:q} --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q}"
+        "python {params.script:q} --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q}"
         " --verdicts {input.verdicts:q} --charts {input.charts:q} --reconstructions {params.reconstructions:q}"
-        " --histograms {params.histograms:q} --accuracy {input.accuracy:q} --benchmarks {params.benchmarks:q}"
+        " --histograms {params.histograms:q} --accuracy {params.accuracy:q} --benchmarks {params.benchmarks:q}"
         " --output {output:q} >{log:q} 2>&1"

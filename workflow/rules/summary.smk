@@ -11,16 +11,16 @@ localrules:
 rule summary:
     """Print the phases of the last blocks, and the verdicts."""
     input:
-        script=f"{SCRIPTS}/summary.py",
         phases=[path.format(scope="") for path in PHASES],
         verdicts=summary_verdicts(),
     log:
         f"{LOGS}/summary.log",
-    benchmark:
-        f"{BENCHMARKS}/summary.tsv"
     conda:
         "../../envs/infoplane.yaml"
+    params:
+        script=script("summary"),
+        code=code("summary"),
     message:
         "Print the phases"
     shell:
-        "python {input.script:q} --phases {input.phases:q} --verdicts {input.verdicts:q} 2>{log:q}"
+        "python {params.script:q} --phases {input.phases:q} --verdicts {input.verdicts:q} 2>{log:q}"

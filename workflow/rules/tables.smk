@@ -7,9 +7,7 @@ Needs: train/ and measures/ of every run (or, under partial/, of those that exis
 rule tables:
     """Gather every run's measures and history, and say what is missing or diverged."""
     input:
-        script=f"{SCRIPTS}/tables.py",
         runs=tables_input,
-        sources=sources("tables"),
     output:
         measures=f"{RESULTS}/{{scope}}tables/measures.parquet",
         history=f"{RESULTS}/{{scope}}tables/history.parquet",
@@ -20,6 +18,8 @@ rule tables:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        script=script("tables"),
+        code=code("tables"),
         grid=tables_grid,
         history=history_template,
         measures=measures_template,
@@ -28,6 +28,6 @@ rule tables:
     message:
         "Gather {wildcards.scope}tables of the experiment"
     shell:
-        "python {input.script:q} --grid {params.grid:q} --run-history {params.history:q}"
+        "python {params.script:q} --grid {params.grid:q} --run-history {params.history:q}"
         " --run-measures {params.measures:q} --config {params.experiment:q}"
         " --measures {output.measures:q} --history {output.history:q} >{log:q} 2>&1"

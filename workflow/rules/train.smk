@@ -7,8 +7,6 @@ Needs: data/. Makes: train/<run>/checkpoints.safetensors and train/<run>/history
 rule train:
     """Train one network; an interrupted job goes on where it was."""
     input:
-        script=f"{SCRIPTS}/train.py",
-        sources=train_sources,
         train=rules.data.output.train,
         validation=rules.data.output.validation,
     output:
@@ -29,21 +27,22 @@ rule train:
         mem_mb=memory("train"),
         runtime=minutes("train"),
     params:
+        script=script("train"),
+        code=train_code,
         spec=train_spec,
-        state=STATE,
+        state=apart(STATE),
+        shared=SHARED,
     message:
         "Train {wildcards.architecture} with shortcut {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --train {input.train:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --train {input.train:q}"
         " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"
-        " --state {params.state:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
+        " --state {params.state:q} --shared {params.shared:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
 
 
 rule train_stack:
     """Train all seeds of one architecture and shortcut side by side; every seed has the results of a run of its own."""
     input:
-        script=f"{SCRIPTS}/train_stack.py",
-        sources=train_stack_sources,
         train=rules.data.output.train,
         validation=rules.data.output.validation,
     output:
@@ -64,11 +63,14 @@ rule train_stack:
         mem_mb=memory("train_stack"),
         runtime=minutes("train_stack"),
     params:
+        script=script("train_stack"),
+        code=train_stack_code,
         spec=train_stack_spec,
-        state=STATE,
+        state=apart(STATE),
+        shared=SHARED,
     message:
         "Train {wildcards.architecture} with shortcut {wildcards.shortcut}, all seeds at once"
     shell:
-        "OMP_NUM_THREADS={threads} python {input.script:q} --spec {params.spec:q} --train {input.train:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --train {input.train:q}"
         " --validation {input.validation:q} --checkpoints {output.checkpoints:q} --history {output.history:q}"
-        " --state {params.state:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
+        " --state {params.state:q} --shared {params.shared:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

@@ -7,8 +7,6 @@ Needs: tables/ and phases/. Makes: verdicts/.
 rule verdicts:
     """Judge every claim: reproduced, not reproduced, or undecided."""
     input:
-        script=f"{SCRIPTS}/verdicts.py",
-        sources=sources("verdicts"),
         measures=rules.tables.output.measures,
         phases=rules.phases.output,
     output:
@@ -21,9 +19,11 @@ rule verdicts:
     conda:
         "../../envs/infoplane.yaml"
     params:
+        script=script("verdicts"),
+        code=code("verdicts"),
         claims=verdicts_claims,
     message:
         "Judge the {wildcards.scope}claims of the experiment"
     shell:
-        "python {input.script:q} --claims {params.claims:q} --measures {input.measures:q} --phases {input.phases:q}"
+        "python {params.script:q} --claims {params.claims:q} --measures {input.measures:q} --phases {input.phases:q}"
         " --table {output.table:q} --markdown {output.markdown:q} >{log:q} 2>&1"

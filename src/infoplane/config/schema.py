@@ -1,9 +1,9 @@
 """The configuration of an experiment: every key, its meaning and its default.
 
 Identity and labels: everything here changes results except ``experiment``, ``results``, ``device``, ``slots``,
-``claims``, ``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name things. Every default
-is ours unless its description says otherwise. The plug-in sections are read against each plug-in's own ``Options`` in
-`infoplane.config.plugins`.
+``reuse``, ``claims``, ``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name things.
+Every default is ours unless its description says otherwise. The plug-in sections are read against each plug-in's own
+``Options`` in `infoplane.config.plugins`.
 """
 
 from typing import Annotated, Any, Literal
@@ -192,6 +192,7 @@ class Experiment(Section):
     accuracy: Accuracy = Accuracy()
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     slots: int = Field(1, ge=1, description="jobs that may share one GPU")
+    reuse: bool = Field(True, description="take runs and measures that any experiment below results has made already")
 
     @model_validator(mode="after")
     def _grid_is_not_empty(self) -> "Experiment":

@@ -5,7 +5,6 @@ of everything the run depends on, and removed when the run is done. Batches and 
 so weights, optimiser state and the step are the whole state.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,16 @@ from typing import Any
 from torch import Tensor
 
 from infoplane.errors import UserError
-from infoplane.sources import closure
+from infoplane.registry import Role
+from infoplane.reuse import fingerprint
 from infoplane.specs import StackSpec, TrainSpec
 from infoplane.storage.checkpoints import read_tensors, write_tensors
 
 
 def digest(spec: TrainSpec | StackSpec, code: Path, *data: Path) -> str:
-    """Sixteen hex digits of the spec, the data, and all source code behind the run, of which ``code`` is the entry."""
-    sha = hashlib.sha256(spec.to_json().encode())
-    plugins = ("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)
-    for path in [*map(str, data), *closure(code, *plugins)]:
-        sha.update(hashlib.sha256(Path(path).read_bytes()).digest())
-    return sha.hexdigest()[:16]
+    """Digits that tell apart the spec, the data, and all source code behind the run, of which ``code`` is the entry."""
+    plugins: list[tuple[Role, str]] = [("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)]
+    return fingerprint(spec, code, plugins, *data)
 
 
 class StateFolder:

@@ -1,0 +1,120 @@
+"""What the DAG costs: seconds and memory of a dry run and of a run with nothing to do, for experiments of many jobs.
+
+    python bench/dag.py [--jobs 1000 2500 5000 10000]
+
+Each experiment is synthetic (one small architecture, two shortcuts, two measure families, as many seeds as it takes);
+nothing is trained: for the run with nothing to do, every file is there, of one byte, and declared current by --touch.
+The Snakefile's own time is that of a start that ends before any DAG is built, less that of an empty Snakefile.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hardware import hardware
+
+REPOSITORY = Path(__file__).parent.parent
+JOBS_PER_SEED = 8
+"""Two shortcuts, each with training, reading and two measures."""
+
+
+def experiment(jobs: int) -> dict[str, Any]:
+    """An experiment of about this many jobs."""
+    return {
+        "experiment": f"dag{jobs}",
+        "architectures": {"mlp": None},
+        "shortcuts": {"identity": None, "none": None},
+        "seeds": list(range(jobs // JOBS_PER_SEED)),
+        "measures": {"linear": None, "kernel": None},
+        "charts": {"information_plane": None},
+        "device": "cpu",
+    }
+
+
+def timed(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> tuple[float, float, str]:
+    """Seconds, peak memory in MB, and what it said."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2", *arguments]
+    command += ["--workflow-profile", str(REPOSITORY / "profiles" / "default")]
+    with (folder / "said").open("w+") as said:
+        started = time.perf_counter()
+        running = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(running.pid, 0)
+        taken = time.perf_counter() - started
+        text = Path(said.name).read_text()
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(text[-3000:])
+    return taken, usage.ru_maxrss / 1024, text
+
+
+def measure(jobs: int, folder: Path) -> dict[str, Any]:
+    """One row of the record."""
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(experiment(jobs)))
+    configured = "--configfile", "config.yaml"
+    fresh_s, fresh_mb, said = timed(folder, "-n", "--quiet", "rules", *configured)
+    planned = int(said.split("\ntotal")[1].split()[0])
+    _, _, table = timed(folder, "--summary", *configured)
+    for line in table.splitlines():
+        name, *rest = line.split("\t")
+        if rest and name != "output_file":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(".")
+    touch_s, _, _ = timed(folder, "--touch", "--quiet", "all", *configured)
+    noop_s, noop_mb, said = timed(folder, *configured)
+    return {
+        "jobs": planned,
+        "dry_run_s": fresh_s,
+        "dry_run_mb": fresh_mb,
+        "nothing_to_do_s": noop_s,
+        "nothing_to_do_mb": noop_mb,
+        "had_nothing_to_do": "Nothing to be done" in said,
+        "touch_s": touch_s,
+    }
+
+
+def own_parse_seconds(folder: Path, repeats: int = 5) -> float:
+    """What our Snakefile takes beyond an empty one: the best of the repeats of each, in turns."""
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(experiment(JOBS_PER_SEED)))
+    empty = folder / "Snakefile"
+    empty.write_text('rule all:\n    shell: "true"\n')
+    ours, theirs = [], []
+    for _ in range(repeats):
+        ours.append(timed(folder, "--list-rules", "--configfile", "config.yaml")[0])
+        theirs.append(timed(folder, "--list-rules", snakefile=empty)[0])
+    return min(ours) - min(theirs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 2500, 5000, 10000])
+    parser.add_argument("--output", type=Path, default=Path("bench/results/dag.json"))
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        parse = own_parse_seconds(Path(name, "parse"))
+        print(f"the Snakefile's own time: {parse:.2f} s")
+        print("| jobs | dry run | MB | nothing to do | MB |")
+        print("| --- | --- | --- | --- | --- |")
+        rows = []
+        for jobs in args.jobs:
+            row = measure(jobs, Path(name, str(jobs)))
+            rows.append(row)
+            print(
+                f"| {row['jobs']} | {row['dry_run_s']:.1f} s | {row['dry_run_mb']:.0f} "
+                f"| {row['nothing_to_do_s']:.1f} s{'' if row['had_nothing_to_do'] else ' (had something to do)'} "
+                f"| {row['nothing_to_do_mb']:.0f} |",
+                flush=True,
+            )
+    record = {"hardware": hardware(), "own_parse_s": parse, "experiments": rows}
+    args.output.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

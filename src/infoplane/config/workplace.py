@@ -1,0 +1,77 @@
+"""The folder that a run works in: whether it may be written to, and whether another run works on the same results."""
+
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from infoplane.errors import UserError
+
+RECORDS = ".snakemake"
+"""Where Snakemake keeps its records, in the folder that it is started in."""
+
+
+def require_writable(results: str) -> None:
+    """Raise `UserError` where results, or Snakemake's own records, could not be written."""
+    for path, what in ((Path(results), "the results"), (Path(RECORDS), "Snakemake's records")):
+        there = next(folder for folder in [path, *path.absolute().parents] if folder.exists())
+        if not there.is_dir():
+            raise UserError(
+                f"{what} cannot be written to {path}: {there} is a file; remove it, or set another `results`."
+            )
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{what} cannot be written to {path}: you may not write to {there}; set another `results` in the "
+                "configuration, or start in a folder of your own."
+            )
+
+
+def other_run(results: str) -> str | None:
+    """A sentence about the run that has locked results below this folder, or None where nothing is locked.
+
+    It tells a run that goes on from one that was killed and left its lock.
+    """
+    locked = {
+        line
+        for path in Path(RECORDS, "locks").glob("*.lock")
+        for line in path.read_text(errors="replace").splitlines()
+        if line.startswith(f"{results}/")
+    }
+    if not locked:
+        return None
+    running = _running()
+    if running is None:
+        return (
+            f"a run that was killed has left its lock on {results}; nothing is lost by it: if none goes on on another "
+            "machine, say snakemake --unlock, and then the same command again."
+        )
+    since = time.strftime("%H:%M", time.localtime(running.create_time()))
+    return (
+        f"another run works on {results} (process {running.pid}, since {since}): wait until it has ended, or end it "
+        f"with kill -INT {running.pid}; finished jobs stay finished."
+    )
+
+
+def _running() -> psutil.Process | None:
+    """The oldest Snakemake that works in this folder and is neither this process nor one that it comes from."""
+    here, own = Path.cwd(), psutil.Process()
+    family = {
+        own.pid,
+        *(parent.pid for parent in own.parents()),
+        *(child.pid for child in own.children(recursive=True)),
+    }
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid not in family and Path(process.cwd()) == here and _is_snakemake(process.cmdline()):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # it has ended, or is somebody else's
+    return min(found, key=lambda process: process.create_time(), default=None)
+
+
+def _is_snakemake(command: list[str]) -> bool:
+    """Whether this is Snakemake itself, by its program or by ``python -m snakemake``; not a shell that names it."""
+    names = [Path(word).name for word in command[:3]]
+    return ("python" in "".join(names[:1]) and "snakemake" in names[1:]) or names[:1] == ["snakemake"]

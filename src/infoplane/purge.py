@@ -1,0 +1,74 @@
+"""Remove activations that everything has been read from: the largest files of an experiment, and made again by need.
+
+Charts, tables and reports do without them. What asks for a new measure reads them anew from the checkpoints, which
+trains nothing, and the measures that are there already are taken from the shelf (`infoplane.reuse`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infoplane.reuse import Shelf
+
+
+@dataclass(frozen=True)
+class Dump:
+    """The activations of one run, and what is made from them."""
+
+    path: Path
+    readers: tuple[Path, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether every reader has been made since the activations were; never where there is none."""
+        made = self.path.stat().st_mtime_ns
+        return bool(self.readers) and all(
+            reader.exists() and reader.stat().st_mtime_ns >= made for reader in self.readers
+        )
+
+
+@dataclass
+class Purged:
+    """What was removed, and what was left because it is still to be read."""
+
+    removed: list[Path] = field(default_factory=list)
+    left: list[Path] = field(default_factory=list)
+    freed: int = 0
+    """Bytes of activations."""
+    unheld: int = 0
+    """Bytes of finished results that no experiment has any more."""
+
+    def __str__(self) -> str:
+        lines = ["there are no activations to remove"]
+        if self.removed:
+            lines = [f"removed the activations of {len(self.removed)} runs: {_size(self.freed)}"]
+        if self.unheld:
+            lines.append(f"removed finished results that no experiment has any more: {_size(self.unheld)}")
+        if self.left:
+            lines.append(f"left those of {len(self.left)} runs that are not measured yet, such as {self.left[0]}")
+        return "\n".join(lines)
+
+
+def purge(dumps: Iterable[Dump], shelf: Shelf) -> Purged:
+    """Remove each dump that is done, and what of the shelf no experiment holds."""
+    purged = Purged()
+    for dump in dumps:
+        if not dump.path.exists():
+            continue
+        if not dump.done:
+            purged.left.append(dump.path)
+            continue
+        purged.freed += dump.path.stat().st_size
+        dump.path.unlink()
+        purged.removed.append(dump.path)
+    purged.unheld = shelf.clear()
+    return purged
+
+
+def _size(count: int) -> str:
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

@@ -1,0 +1,97 @@
+"""Finished results that have the same spec, data, code and versions as what a job is about to compute.
+
+They lie on a shelf that all experiments below one results folder share, so that no run is trained twice because two
+experiments name it, and no measure is taken twice because its activations had to be read again. What lies there are
+hard links: they take no room of their own as long as an experiment has the file, and Snakemake, which dates and removes
+the files that it knows, does not know of them. What is taken from the shelf is a copy.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from infoplane.provenance import versions
+from infoplane.registry import Role
+from infoplane.sources import closure
+from infoplane.specs import Spec, canonical
+from infoplane.storage.atomic import atomic_path
+
+FOLDER = ".shared"
+"""The shelf's name in the results folder of all experiments."""
+
+
+def fingerprint(spec: Spec, code: Path, plugins: Sequence[tuple[Role, str]], *data: Path, **labels: str | int) -> str:
+    """32 hex digits of all that a job's result depends on.
+
+    code: the file that the job starts from; with what it imports and the ``plugins`` it is told apart by content.
+    data: the files that it reads, by content. labels: what is written into the result beside numbers.
+    """
+    sha = hashlib.sha256(f"{spec.to_json()}{canonical(labels)}{canonical(versions())}".encode())
+    for path in [*data, *map(Path, closure(code, *plugins))]:
+        with path.open("rb") as file:
+            sha.update(hashlib.file_digest(file, "sha256").digest())
+    return sha.hexdigest()[:32]
+
+
+class Shelf:
+    """Finished results by fingerprint; ``folder`` None: nothing is kept and nothing is found."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def take(self, key: str, outputs: Sequence[Path]) -> bool:
+        """Copy what is kept under this key to the outputs, atomically one by one; whether it was there."""
+        entry = self._entry(key)
+        if entry is None or not entry.is_dir():
+            return False
+        try:
+            for place, output in zip(_places(entry, outputs), outputs, strict=True):
+                with atomic_path(output) as temporary:
+                    shutil.copyfile(place, temporary)
+        except FileNotFoundError:
+            return False  # it was cleared away at this moment; the job makes its own
+        return True
+
+    def keep(self, key: str, outputs: Sequence[Path]) -> None:
+        """Keep finished outputs under this key; on a file system without hard links nothing is kept."""
+        entry = self._entry(key)
+        if entry is None or entry.exists():
+            return
+        making = entry.with_name(f".{key}.{os.getpid()}")
+        try:
+            making.mkdir(parents=True)
+            for place, output in zip(_places(making, outputs), outputs, strict=True):
+                place.hardlink_to(output)
+            making.rename(entry)
+        except OSError:  # such links are not to be had here, or another job was faster
+            shutil.rmtree(making, ignore_errors=True)
+
+    def unheld(self) -> Iterator[tuple[Path, int]]:
+        """Entries of which no experiment has any file any more, and the bytes that they take."""
+        for entry in self._entries():
+            with contextlib.suppress(FileNotFoundError):
+                found = [path.stat() for path in entry.iterdir()]
+                if all(file.st_nlink == 1 for file in found):
+                    yield entry, sum(file.st_size for file in found)
+
+    def clear(self) -> int:
+        """Remove what no experiment has any more; the bytes that this freed."""
+        freed = 0
+        for entry, size in list(self.unheld()):
+            shutil.rmtree(entry, ignore_errors=True)
+            freed += size
+        return freed
+
+    def _entry(self, key: str) -> Path | None:
+        """Where a key's files are; in folders of few, by its first digits."""
+        return None if self.folder is None else self.folder / key[:2] / key
+
+    def _entries(self) -> list[Path]:
+        return [] if self.folder is None else sorted(self.folder.glob("*/*"))
+
+
+def _places(entry: Path, outputs: Sequence[Path]) -> list[Path]:
+    return [entry / f"{index}{output.suffix}" for index, output in enumerate(outputs)]

@@ -1,0 +1,221 @@
+"""What is finished is not computed again: shared runs, settings that were tried before, purged activations."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workflow import Workflow, tiny
+
+from infoplane.purge import Dump, purge
+from infoplane.reuse import Shelf, fingerprint
+from infoplane.specs import Plugin
+
+TAKEN = "taken from there"
+CODE = Path(__file__)
+
+
+# --- the shelf
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> list[Path]:
+    """Two finished files of an experiment."""
+    paths = [tmp_path / "one" / "weights.safetensors", tmp_path / "one" / "history.parquet"]
+    paths[0].parent.mkdir()
+    for path in paths:
+        path.write_text(path.name)
+    return paths
+
+
+def others(made: list[Path]) -> list[Path]:
+    return [path.parents[1] / "two" / path.name for path in made]
+
+
+def test_what_is_kept_is_taken_as_a_copy(made: list[Path], tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shared")
+    assert not shelf.take("ab12", others(made))
+    shelf.keep("ab12", made)
+    assert shelf.take("ab12", others(made)) and not shelf.take("ab13", others(made))
+    for mine, theirs in zip(made, others(made), strict=True):
+        assert theirs.read_bytes() == mine.read_bytes()
+        assert mine.stat().st_nlink == 2 and theirs.stat().st_nlink == 1  # a date on one is no date on the other
+
+
+def test_it_outlives_what_snakemake_removes_and_takes_no_room_meanwhile(made: list[Path], tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shared")
+    shelf.keep("ab12", made)
+    assert list(shelf.unheld()) == [] and shelf.clear() == 0
+    for path in made:
+        path.unlink()
+    size = sum(len(path.name) for path in made)
+    assert [found for _, found in shelf.unheld()] == [size]
+    assert shelf.take("ab12", made)
+    assert shelf.clear() == size and not shelf.take("ab12", made)
+
+
+def test_half_an_entry_is_none(made: list[Path], tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shared")
+    shelf.keep("ab12", [made[0], tmp_path / "missing.parquet"])
+    assert not shelf.take("ab12", others(made)) and not list((tmp_path / "shared").glob("*/*"))
+    shelf.keep("ab12", made)
+    shelf.keep("ab12", made)  # a second job was as fast: nothing happens
+    (tmp_path / "shared" / "ab" / "ab12" / "1.parquet").unlink()
+    assert not shelf.take("ab12", others(made))
+
+
+def test_without_a_shelf_or_hard_links_everything_is_computed(
+    made: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = Shelf(None)
+    none.keep("ab12", made)
+    assert not none.take("ab12", made) and none.clear() == 0
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    shelf = Shelf(tmp_path / "shared")
+    shelf.keep("ab12", made)
+    assert not shelf.take("ab12", others(made)) and not list((tmp_path / "shared").rglob("*.parquet"))
+
+
+def test_a_fingerprint_is_of_spec_code_data_labels_and_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, same = tmp_path / "data", tmp_path / "same"
+    data.write_text("1")
+    same.write_text("1")
+    plugins = [("shortcut", "identity")]
+    first = fingerprint(Plugin("a"), CODE, plugins, data, seed=1)
+    assert first == fingerprint(Plugin("a"), CODE, plugins, same, seed=1)
+    other = tmp_path / "other"
+    other.write_text("2")
+    assert len({
+        first,
+        fingerprint(Plugin("b"), CODE, plugins, data, seed=1),
+        fingerprint(Plugin("a"), CODE, [("shortcut", "none")], data, seed=1),
+        fingerprint(Plugin("a"), other, plugins, data, seed=1),
+        fingerprint(Plugin("a"), CODE, plugins, other, seed=1),
+        fingerprint(Plugin("a"), CODE, plugins, data, seed=2),
+    }) == 6  # fmt: skip
+    monkeypatch.setattr("infoplane.reuse.versions", lambda: {"torch": "0"})
+    assert fingerprint(Plugin("a"), CODE, plugins, data, seed=1) != first
+
+
+# --- purging
+
+
+def test_only_what_has_been_read_is_removed(tmp_path: Path) -> None:
+    def at(name: str, when: int) -> Path:
+        path = tmp_path / name
+        path.write_text(name)
+        os.utime(path, ns=(when, when))
+        return path
+
+    measured = Dump(at("a", 10), (at("a1", 10), at("a2", 30)))
+    unmeasured = Dump(at("b", 10), (at("b1", 20), tmp_path / "missing"))
+    made_anew = Dump(at("c", 50), (at("c1", 20),))
+    unread = Dump(at("d", 10), ())
+    gone = Dump(tmp_path / "gone", (at("e1", 10),))
+    purged = purge([measured, unmeasured, made_anew, unread, gone], Shelf(None))
+    assert purged.removed == [measured.path] and purged.freed == 1
+    assert purged.left == [unmeasured.path, made_anew.path, unread.path]
+    assert "left those of 3 runs that are not measured yet" in str(purged)
+    assert not measured.path.exists() and all(path.exists() for path in purged.left)
+
+
+# --- in the workflow
+
+
+def experiment(**changes: Any) -> dict[str, Any]:
+    """Two runs of one measure and one chart."""
+    less = {
+        "architectures": {"mlp": {"width": 8, "blocks": 1}},
+        "measures": {"linear": None},
+        "charts": {"contrast": None},
+        "reconstructions": {"images": 0},
+        "histograms": {"bins": 0},
+    }
+    return tiny() | less | changes
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    workflow = Workflow.copy_to(tmp_path_factory.mktemp("reuse"), experiment())
+    workflow.snakemake()
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished: Workflow) -> Iterator[Workflow]:
+    yield finished
+    finished.write(experiment())
+
+
+def logs(workflow: Workflow, stage: str) -> list[str]:
+    found = sorted((workflow.results / "logs" / stage).rglob("*.log"))
+    return [path.read_text() for path in found]
+
+
+def contents(workflow: Workflow, stage: str) -> dict[str, bytes]:
+    folder = workflow.results / stage
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+
+
+def test_two_experiments_share_their_runs_and_what_was_measured_of_them(workflow: Workflow) -> None:
+    first = {stage: contents(workflow, stage) for stage in ("train", "measures")}
+    workflow.write(experiment(experiment="second", seeds=[0, 1]))
+    workflow.snakemake("--until", "measures")
+    taken = [TAKEN in text for text in logs(workflow, "train")]
+    assert (taken.count(True), taken.count(False)) == (2, 2)
+    assert [TAKEN in text for text in logs(workflow, "measures")].count(True) == 2
+    for stage, files in first.items():
+        assert files.items() <= contents(workflow, stage).items()
+    workflow.write(experiment(experiment="third", reuse=False))
+    workflow.snakemake("--until", "train")
+    assert not any(TAKEN in text for text in logs(workflow, "train"))
+    for name, content in contents(workflow, "train").items():  # a history tells the seconds that it took
+        assert content == first["train"][name] or name.endswith("history.parquet")
+
+
+def test_a_setting_that_was_tried_before_trains_nothing(workflow: Workflow) -> None:
+    before = contents(workflow, "train")
+    steps = experiment()["training"] | {"steps": 7}
+    workflow.write(experiment(training=steps))
+    workflow.snakemake("--until", "train")
+    assert contents(workflow, "train") != before
+    workflow.write(experiment())
+    workflow.snakemake()
+    assert all(TAKEN in text for text in logs(workflow, "train")) and contents(workflow, "train") == before
+    assert workflow.pending() == {}
+
+
+def test_a_purge_restales_nothing_and_only_new_measures_need_the_dumps(workflow: Workflow) -> None:
+    measured = contents(workflow, "measures")
+    workflow.write(experiment(measures={"linear": None, "kde": None}))
+    assert "left those of 2 runs" in workflow.snakemake("purge").stdout
+    workflow.write(experiment())
+    assert "removed the activations of 2 runs" in workflow.snakemake("purge").stdout
+    assert not list((workflow.results / "activations").rglob("*.parquet"))
+    assert workflow.pending() == {}
+    workflow.write(experiment(charts={"dynamics": None}))
+    assert workflow.pending() == {"charts": 1, "report": 1}
+
+    workflow.write(experiment(measures={"linear": None, "kde": None}))
+    assert "train" not in workflow.pending()
+    workflow.snakemake("--until", "measures")
+    taken = {path.name: TAKEN in path.read_text() for path in (workflow.results / "logs/measures").rglob("*.log")}
+    assert taken == {"linear.log": True, "kde.log": False}
+    assert measured.items() <= contents(workflow, "measures").items()
+
+
+def test_a_removed_experiment_frees_its_room_with_the_next_purge(workflow: Workflow) -> None:
+    workflow.write(experiment(experiment="fourth", training=experiment()["training"] | {"steps": 8}))
+    workflow.snakemake("--until", "train")
+    shutil.rmtree(workflow.results)
+    workflow.write(experiment())
+    assert "finished results that no experiment has any more" in workflow.snakemake("purge").stdout
+    assert list(Shelf(workflow.root / "results" / ".shared").unheld()) == []

@@ -1,0 +1,29 @@
+"""Room on the disk: activations that everything has been read from.
+
+Needs: nothing; looks at what is there. Makes: nothing; removes activations/ of measured runs.
+"""
+
+
+localrules:
+    purge,
+
+
+rule purge:
+    """Remove the activations of every run whose measures are done; nothing that is there becomes stale by it."""
+    log:
+        f"{LOGS}/purge.log",
+    conda:
+        "../../envs/infoplane.yaml"
+    params:
+        script=script("purge"),
+        code=code("purge"),
+        grid=tables_grid,
+        activations=activations_template,
+        readers=purge_readers,
+        pictures=purge_pictures,
+        shared=SHARED,
+    message:
+        "Remove activations that have been measured"
+    shell:
+        "python {params.script:q} --grid {params.grid:q} --activations {params.activations:q}"
+        " --readers {params.readers:q} --pictures {params.pictures:q} --shared {params.shared:q} 2>{log:q}"
