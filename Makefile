@@ -8,12 +8,13 @@ READY := $(VENV)/installed
 BENCHMARKS = $(filter-out bench/hardware.py bench/demo.py,$(sort $(wildcard bench/*.py))) bench/demo.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint docs bench clean
 
 help:
 	@echo 'make run     install into $(VENV), run the demo on all cores, print where the report is'
 	@echo 'make test    install into $(VENV), check style and types, run all tests'
 	@echo 'make lint    the checks of style and types alone'
+	@echo 'make docs    the documentation as pages that open offline, site/index.html'
 	@echo 'make bench   the benchmarks, printed side by side'
 	@echo 'make clean   remove $(VENV) and the tools'\'' caches; results and data sets stay'
 	@echo
@@ -35,11 +36,17 @@ lint: $(READY)
 	@$(BIN)/snakemake --lint
 	@$(BIN)/mypy
 
+# Always anew, and nothing but whole: a link or an anchor that leads nowhere is an error.
+docs: $(READY)
+	@rm -rf site
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir site/.doctrees -c docs . site
+	@echo 'The documentation is $(CURDIR)/site/index.html'
+
 bench: $(READY)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build src/*.egg-info
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build site src/*.egg-info
 	@find . -name __pycache__ -type d -not -path './results/*' -not -path './datasets/*' -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted installation is taken up again by the next call.

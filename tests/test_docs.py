@@ -26,7 +26,7 @@ from infoplane.tables import MEASURES, collect
 from infoplane.training.run import train
 
 REPOSITORY = Path(__file__).parent.parent
-PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "config/README.md"])
 
 
 def relative(path: Path) -> str:
