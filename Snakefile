@@ -18,33 +18,7 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/checks.smk"
-include: "workflow/rules/drawing.smk"
-include: "workflow/rules/code.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/activations.smk"
-include: "workflow/rules/measures.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/pictures.smk"
-include: "workflow/rules/phases.smk"
-include: "workflow/rules/verdicts.smk"
-include: "workflow/rules/charts.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/summary.smk"
-include: "workflow/rules/purge.smk"
-include: "workflow/rules/accuracy.smk"
-
-
-# These run here on a cluster too: the data may have to be downloaded, the others take less than being submitted.
-localrules:
-    data,
-    tables,
-    verdicts,
-    charts,
-    report,
-    accuracy,
+include: "workflow/rules/index.smk"
 
 
 rule all:
@@ -52,20 +26,3 @@ rule all:
     default_target: True
     input:
         everything(),
-
-
-rule partial:
-    """The same, of the runs that are measured so far; trains nothing."""
-    input:
-        everything("partial/"),
-
-
-onsuccess:
-    keep_code()
-    print_phases()
-    print(made(), file=sys.stderr)
-
-
-onerror:
-    keep_code()
-    print(failures(), file=sys.stderr)

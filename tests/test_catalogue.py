@@ -96,10 +96,6 @@ def deployed(folder: Path) -> Path:
     return copy
 
 
-PATHS = "workflow/rules/common.smk takes the checkout's place from workflow.basedir, which is the importing workflow's"
-
-
-@pytest.mark.xfail(reason=PATHS, strict=True)
 @pytest.mark.parametrize("name", ["copy", "source"])
 def test_a_deployed_copy_plans_the_demo(name: str, tmp_path: Path) -> None:
     folder = deployed(tmp_path).parent / name

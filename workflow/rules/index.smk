@@ -1,0 +1,56 @@
+"""All rules, in the order of the stages, and what is said when a run ends; but for the rule that comes first.
+
+The Snakefile of a checkout and that of a deployed copy (workflow/Snakefile) both include this file and say themselves
+what is made when nothing is asked for: an included file cannot.
+"""
+
+
+include: "common.smk"
+include: "checks.smk"
+include: "drawing.smk"
+include: "code.smk"
+include: "data.smk"
+include: "train.smk"
+include: "activations.smk"
+include: "measures.smk"
+include: "tables.smk"
+include: "pictures.smk"
+include: "phases.smk"
+include: "verdicts.smk"
+include: "charts.smk"
+include: "report.smk"
+include: "summary.smk"
+include: "purge.smk"
+include: "accuracy.smk"
+
+
+# These run here on a cluster too: the data may have to be downloaded, the others take less than being submitted.
+localrules:
+    data,
+    tables,
+    verdicts,
+    charts,
+    report,
+    accuracy,
+
+
+if BASE:
+
+    include: "why.smk"
+
+
+rule partial:
+    """The same, of the runs that are measured so far; trains nothing."""
+    input:
+        everything("partial/"),
+
+
+onsuccess:
+    keep_code()
+    print_phases()
+    print(made(), file=sys.stderr)
+
+
+onerror:
+    keep_code()
+    print(failures(), file=sys.stderr)
