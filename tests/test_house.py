@@ -68,7 +68,11 @@ ONLY_IN = {
 ROLES: tuple[Role, ...] = tuple(registry.FOLDERS)
 PLUGINS = [(role, name) for role in ROLES for name in registry.names(role)]
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
-RULES = [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]
+RULES = [
+    REPOSITORY / "Snakefile",
+    REPOSITORY / "workflow" / "Snakefile",
+    *sorted((REPOSITORY / "workflow").rglob("*.smk")),
+]
 
 
 def modules() -> list[Path]:

@@ -21,9 +21,8 @@ STARTED = time.time()
 # The code whose digest decides what is stale is the code that runs: this checkout's package, and Snakemake's Python.
 if BASE:
     sys.path.insert(0, str(BASE / "src"))
-    found = [str(BASE / "src"), os.environ.get("PYTHONPATH")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, found))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os.environ.get("PYTHONPATH")])))
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
 try:
     import infoplane
