@@ -4,7 +4,9 @@
 
 Each experiment is synthetic (one small architecture, two shortcuts, two measure families, as many seeds as it takes);
 nothing is trained: for the run with nothing to do, every file is there, of one byte, and declared current by --touch.
-The Snakefile's own time is that of a start that ends before any DAG is built, less that of an empty Snakefile.
+Beside each stands Snakemake's own share: a bare workflow of as many jobs in as many levels, with one input, one output
+and a command each. The Snakefile's own time is that of a start that ends before any DAG is built, less that of an
+empty Snakefile.
 """
 
 import argparse
@@ -23,6 +25,23 @@ from hardware import hardware
 REPOSITORY = Path(__file__).parent.parent
 JOBS_PER_SEED = 8
 """Two shortcuts, each with training, reading and two measures."""
+
+
+BARE = """
+rule all:
+    input: expand("bare/{{i}}/{{k}}.measures", i=range({runs}), k="ab")
+rule train:
+    output: "bare/{{i}}.train"
+    shell: "true"
+rule activations:
+    input: "bare/{{i}}.train"
+    output: "bare/{{i}}.activations"
+    shell: "true"
+rule measures:
+    input: "bare/{{i}}.activations"
+    output: "bare/{{i}}/{{k}}.measures"
+    shell: "true"
+"""
 
 
 def experiment(jobs: int) -> dict[str, Any]:
@@ -68,10 +87,15 @@ def measure(jobs: int, folder: Path) -> dict[str, Any]:
             (folder / name).write_text(".")
     touch_s, _, _ = timed(folder, "--touch", "--quiet", "all", *configured)
     noop_s, noop_mb, said = timed(folder, *configured)
+    bare = folder / "bare.smk"
+    bare.write_text(BARE.format(runs=planned // 4))
+    bare_s, bare_mb, _ = timed(folder, "-n", "--quiet", "rules", snakefile=bare)
     return {
         "jobs": planned,
         "dry_run_s": fresh_s,
         "dry_run_mb": fresh_mb,
+        "bare_dry_run_s": bare_s,
+        "bare_dry_run_mb": bare_mb,
         "nothing_to_do_s": noop_s,
         "nothing_to_do_mb": noop_mb,
         "had_nothing_to_do": "Nothing to be done" in said,
@@ -100,14 +124,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         parse = own_parse_seconds(Path(name, "parse"))
         print(f"the Snakefile's own time: {parse:.2f} s")
-        print("| jobs | dry run | MB | nothing to do | MB |")
-        print("| --- | --- | --- | --- | --- |")
+        print("| jobs | dry run | MB | bare workflow, dry run | MB | nothing to do | MB |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
         rows = []
         for jobs in args.jobs:
             row = measure(jobs, Path(name, str(jobs)))
             rows.append(row)
             print(
                 f"| {row['jobs']} | {row['dry_run_s']:.1f} s | {row['dry_run_mb']:.0f} "
+                f"| {row['bare_dry_run_s']:.1f} s | {row['bare_dry_run_mb']:.0f} "
                 f"| {row['nothing_to_do_s']:.1f} s{'' if row['had_nothing_to_do'] else ' (had something to do)'} "
                 f"| {row['nothing_to_do_mb']:.0f} |",
                 flush=True,

@@ -7,7 +7,6 @@ in their logs. The rest of cores x wall time is process start, imports, the DAG,
 """
 
 import argparse
-import csv
 import json
 import re
 import subprocess
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import yaml
 from hardware import hardware
+
+from infoplane.timings import timing
 
 WORK = {"train": "training", "activations": "reading activations", "measures": "measuring"}
 
@@ -36,10 +37,8 @@ def peaks(benchmarks: Path) -> dict[str, float]:
     found: dict[str, float] = defaultdict(float)
     for path in benchmarks.rglob("*.tsv"):
         stage = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        with path.open() as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                if row["max_rss"] not in ("-", "NA"):
-                    found[stage] = max(found[stage], float(row["max_rss"]))
+        if job := timing(path):
+            found[stage] = max(found[stage], job.memory)
     return dict(sorted(found.items()))
 
 
@@ -54,6 +53,7 @@ def main() -> None:
     if (results / "report.html").exists():
         sys.exit(f"{results} is finished already: remove it first, so that there is something to time")
     command = [sys.executable, "-m", "snakemake", "--cores", str(args.cores), "--configfile", args.configfile]
+    command += ["--config", "reuse=false"]  # nothing is taken from what other experiments have finished
     started = time.perf_counter()
     subprocess.run(command, check=True)
     wall = time.perf_counter() - started

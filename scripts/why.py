@@ -19,17 +19,25 @@ def main() -> None:
     parser.add_argument("--snakefile", type=Path, default=Path(__file__).parents[1] / "Snakefile")
     parser.add_argument("--config", required=True, help="the experiment's configuration, JSON")
     parser.add_argument("--each", action="store_true", help="a line for every job, not for every reason")
+    parser.add_argument("--json", action="store_true", help="the rules, their pending jobs and the reasons, as JSON")
     args = parser.parse_args()
 
     from infoplane.config.load import load
     from infoplane.why import terminal
+    from infoplane.why.cost import estimate
     from infoplane.why.reasons import Surroundings, grouped
 
     config = json.loads(args.config)
     plan = load(config)
     jobs, code = pending(args.snakefile, config, args.targets)
     around = Surroundings(plan, Path(plan.config.results, plan.config.experiment), code)
-    terminal.show(grouped(jobs, around), plan, args.each)
+    groups = grouped(jobs, around)
+    if args.json:
+        print(
+            json.dumps([{"rule": one.rule, "jobs": len(one.jobs), "reasons": one.reasons} for one in groups], indent=1)
+        )
+    else:
+        terminal.show(groups, plan, estimate(jobs, plan), args.each)
 
 
 def pending(snakefile: Path, config: dict[str, Any], targets: list[str]) -> tuple[list[Pending], dict[str, Any]]:

@@ -131,8 +131,8 @@ MUTATIONS = [
              {"verdicts": 1, "report": 1}, "it has not been made yet"),
     Mutation("bins of the histograms", config(histograms={"bins": 12}), {"histograms": 4, "report": 1},
              "histograms.bins: 40 → 12"),
-    Mutation("the device, slots", config(device="auto", slots=3), {}, "is up to date"),
-    Mutation("a comment, and the order of the keys, in the configuration", moved, {}, "is up to date"),
+    Mutation("the device, slots", config(device="auto", slots=3), {}),
+    Mutation("a comment, and the order of the keys, in the configuration", moved, {}),
     Mutation("a measure's code", source("measures/families/linear.py"), {"measures": 4, **AFTER},
              "infoplane/measures/families/linear.py was edited"),
     Mutation("an architecture's code", source("models/architectures/resnet.py"), OF_ONE_ARCHITECTURE,
@@ -144,11 +144,11 @@ MUTATIONS = [
              "infoplane/charts/gallery/dynamics.py was edited"),
     Mutation("the report's template", source("report/templates/report.css", "\n/* more */\n"), {"report": 1},
              "infoplane/report/templates/report.css was edited"),
-    Mutation("code that nothing here uses", source("models/architectures/vit.py"), {}, "is up to date"),
-    Mutation("files that were touched and not changed", touched, {}, "is up to date"),
+    Mutation("code that nothing here uses", source("models/architectures/vit.py"), {}),
+    Mutation("files that were touched and not changed", touched, {}),
     Mutation("a chart that was deleted", deleted("charts/dynamics.svg"), {"charts": 1, "report": 1},
              "charts/dynamics.svg was made and is gone, and is needed"),
-    Mutation("activations that were deleted", deleted("activations/mlp/identity/seed0.parquet"), {}, "is up to date"),
+    Mutation("activations that were deleted", deleted("activations/mlp/identity/seed0.parquet"), {}),
 ]  # fmt: skip
 
 

@@ -21,7 +21,10 @@ from infoplane.registry import Role
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "src" / "infoplane"
 
-GROUND = {"devices", "errors", "options", "progress", "provenance", "registry", "reuse", "sources", "specs", "storage"}
+GROUND = {
+    "devices", "errors", "options", "progress", "provenance", "quantities", "registry", "reuse", "sources", "specs",
+    "storage", "timings",
+}  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     # The ground, from the bottom up.
     "__init__": set(),
@@ -29,7 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": set(),
     "provenance": set(),
     "progress": set(),
+    "quantities": set(),
     "specs": {"errors"},
+    "timings": {"errors"},
     "devices": {"errors"},
     "registry": {"errors", "options"},
     "sources": {"registry"},
@@ -37,14 +42,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reuse": {"provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.
     "config": {"errors", "options", "registry", "specs"},
-    "why": {"config", "errors", "registry", "sources", "specs", "storage"},
+    "why": {"config", "errors", "quantities", "registry", "sources", "specs", "storage", "timings"},
     # The jobs' side.
     "data": GROUND,
     "models": GROUND,
     "training": GROUND | {"data", "models"},
     "activations": GROUND | {"data", "models"},
     "measures": GROUND | {"data", "models", "activations"},
-    "purge": {"reuse"},
+    "purge": {"quantities", "reuse"},
     "tables": GROUND,
     "phases": GROUND | {"tables"},
     "charts": GROUND | {"tables", "phases"},

@@ -18,8 +18,8 @@ from infoplane.charts import render
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
 from infoplane.phases import verdicts
+from infoplane.quantities import duration
 from infoplane.report import page as report
-from infoplane.report.durations import duration
 from infoplane.report.numbers import diagnostics, headlines
 from infoplane.tables import collect
 

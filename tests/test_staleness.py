@@ -41,12 +41,27 @@ def workflow(finished: Workflow, tmp_path: Path) -> Iterator[Workflow]:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what.replace(" ", "-"))
-def test_what_a_change_reruns_and_why(workflow: Workflow, mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_change_reruns_and_why(workflow: Workflow, mutation: Mutation) -> None:
+    mutation.make(workflow)
+    pending: dict[str, int] = {}
+    reasons = set()
+    for group in workflow.why():
+        pending[group["rule"]] = pending.get(group["rule"], 0) + group["jobs"]
+        reasons |= set(group["reasons"])
+    assert pending == mutation.reruns
+    assert any(mutation.why in reason for reason in reasons) or not pending, reasons
+
+
+def test_snakemake_itself_would_run_the_same(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the rule prints it, as often as it is asked."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert workflow.pending() == {}
+    (mutation,) = (mutation for mutation in MUTATIONS if mutation.what == "a measure's option")
     mutation.make(workflow)
     assert workflow.pending() == mutation.reruns
-    monkeypatch.setenv("COLUMNS", "250")
-    said = workflow.snakemake("why", "--quiet").stdout
-    assert mutation.why in said, said
+    for _ in range(2):
+        said = workflow.snakemake("why").stdout
+        assert "measures.kernel.folds: 5 → 4" in said and "it reads what will be made anew by measures" in said
 
 
 def test_the_documentation_has_the_table() -> None:
@@ -54,15 +69,18 @@ def test_the_documentation_has_the_table() -> None:
     assert written(page) == page, "python tests/staleness.py writes it"
 
 
-def test_a_new_experiment_and_one_that_was_cut_short(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
+def test_two_changes_at_once_are_both_told(workflow: Workflow) -> None:
+    workflow.write(tiny() | {"training": tiny()["training"] | {"batch_size": 16, "steps": 9}, "seeds": [0, 3]})
+    reasons = {(group["rule"], *group["reasons"]) for group in workflow.why()}
+    assert ("train", "training.batch_size: 32 → 16", "training.steps: 6 → 9") in reasons
+    assert ("train", "seeds: 3 is new") in reasons
+    assert ("activations", "it reads what will be made anew by train") in reasons
+
+
+def test_an_experiment_that_has_not_begun(workflow: Workflow) -> None:
     workflow.write(tiny() | {"experiment": "other"})
-    assert "it has not been made yet" in workflow.snakemake("why", "--quiet").stdout
-    workflow.write(tiny() | {"training": tiny()["training"] | {"batch_size": 10_000, "steps": 9}, "seeds": [0, 3]})
-    said = workflow.snakemake("why", "--quiet").stdout
-    for reason in ("training.batch_size: 32 → 10000", "training.steps: 6 → 9", "seeds: 3 is new"):
-        assert reason in said
-    assert "it reads what will be made anew by train" in said
+    assert {reason for group in workflow.why() for reason in group["reasons"]} == {"it has not been made yet"}
+    assert {group["rule"] for group in workflow.why("data")} == {"data"}
 
 
 # --- the parts

@@ -1,5 +1,6 @@
 """A copy of the workflow in a folder of its own, to run and to mutate."""
 
+import json
 import os
 import re
 import shutil
@@ -68,6 +69,15 @@ class Workflow:
         )
         assert not check or done.returncode == 0, done.stdout
         return done
+
+    def why(self, *targets: str) -> list[dict[str, Any]]:
+        """Rule, number of jobs and reasons of what a run would start now."""
+        config = json.dumps(self.read())
+        command = [sys.executable, str(self.root / "scripts" / "why.py"), "--json", "--config", config, *targets]
+        environment = self.environment() | {"PYTHONPATH": str(self.root / "src")}
+        done = subprocess.run(command, cwd=self.root, env=environment, text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)  # type: ignore[no-any-return]
 
     def pending(self, *arguments: str) -> dict[str, int]:
         """Rule -> jobs that a run would start now; the targets themselves are left out."""

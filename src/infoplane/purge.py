@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infoplane.quantities import size
 from infoplane.reuse import Shelf
 
 
@@ -41,9 +42,9 @@ class Purged:
     def __str__(self) -> str:
         lines = ["there are no activations to remove"]
         if self.removed:
-            lines = [f"removed the activations of {len(self.removed)} runs: {_size(self.freed)}"]
+            lines = [f"removed the activations of {len(self.removed)} runs: {size(self.freed)}"]
         if self.unheld:
-            lines.append(f"removed finished results that no experiment has any more: {_size(self.unheld)}")
+            lines.append(f"removed finished results that no experiment has any more: {size(self.unheld)}")
         if self.left:
             lines.append(f"left those of {len(self.left)} runs that are not measured yet, such as {self.left[0]}")
         return "\n".join(lines)
@@ -63,12 +64,3 @@ def purge(dumps: Iterable[Dump], shelf: Shelf) -> Purged:
         purged.removed.append(dump.path)
     purged.unheld = shelf.clear()
     return purged
-
-
-def _size(count: int) -> str:
-    value, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

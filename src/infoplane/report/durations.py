@@ -1,10 +1,9 @@
 """How long the jobs of an experiment took, from the timings that Snakemake keeps of each."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
-from infoplane.errors import UserError
+from infoplane.timings import Timing, timing
 
 
 def durations(folder: Path | None) -> dict[str, Any] | None:
@@ -13,10 +12,10 @@ def durations(folder: Path | None) -> dict[str, Any] | None:
     folder: of ``<rule>.tsv`` and ``<rule>/.../*.tsv``. Of a file with repeats the last counts. Raises `UserError` for
     a file that is no such timing.
     """
-    rules: dict[str, list[tuple[float, float]]] = {}
+    rules: dict[str, list[Timing]] = {}
     for path in sorted(folder.rglob("*.tsv")) if folder else []:
         place = [part for part in path.relative_to(folder or path).with_suffix("").parts if part != "partial"]
-        if job := _job(path):
+        if job := timing(path):
             rules.setdefault(place[0], []).append(job)
     if not rules:
         return None
@@ -36,23 +35,3 @@ def durations(folder: Path | None) -> dict[str, Any] | None:
         "jobs": sum(len(jobs) for jobs in rules.values()),
         "total": sum(seconds for jobs in rules.values() for seconds, _ in jobs),
     }
-
-
-def _job(path: Path) -> tuple[float, float] | None:
-    """Seconds and the most memory in MB; None for a job that is still running."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    if not rows:
-        return None
-    try:
-        return float(rows[-1]["s"]), float(rows[-1]["max_rss"].replace("-", "") or 0)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{path} is no timing of Snakemake's: delete it.") from None
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as a reader says it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -16,9 +16,10 @@ from markupsafe import Markup
 from infoplane.charts import panels, pictures, render, theme
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
+from infoplane.quantities import duration
 from infoplane.report import explorer
 from infoplane.report.answer import answer
-from infoplane.report.durations import duration, durations
+from infoplane.report.durations import durations
 from infoplane.report.estimators import accuracy
 from infoplane.report.findings import blocks, phases
 from infoplane.report.numbers import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state

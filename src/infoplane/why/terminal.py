@@ -1,17 +1,22 @@
 """The pending plan in the terminal: which jobs, why, and what they would cost."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from infoplane.config.load import Plan
+from infoplane.quantities import duration, size
+from infoplane.why.cost import Cost
 from infoplane.why.pending import Pending
 from infoplane.why.reasons import Group
 
 
-def show(groups: Sequence[Group], plan: Plan, each: bool = False, console: Console | None = None) -> None:
-    """Print a line for every rule and reason (``each``: for every job)."""
+def show(
+    groups: Sequence[Group], plan: Plan, cost: Cost, each: bool = False, console: Console | None = None
+) -> None:
+    """Print a line for every rule and reason (``each``: for every job), and what it would cost."""
     console = console or Console()
     if not groups:
         console.print(f"'{plan.config.experiment}' is up to date: nothing would run.")
@@ -23,6 +28,22 @@ def show(groups: Sequence[Group], plan: Plan, each: bool = False, console: Conso
         for jobs in [[job] for job in group.jobs] if each else [group.jobs]:
             table.add_row(group.rule, str(len(jobs)), described(jobs, plan), "\n".join(group.reasons))
     console.print(table)
+    console.print()
+    for line in priced(cost, os.cpu_count() or 1, plan.config.slots):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def priced(cost: Cost, cores: int, slots: int) -> Iterator[str]:
+    """Sentences about the cost: time, GPUs, disk, and what they are told from."""
+    at_once = f", at least {duration(cost.seconds / cores)} on {cores} cores" if cores > 1 else ""
+    yield f"{cost.jobs} jobs, about {duration(cost.seconds)} of one core{at_once}; about {size(cost.written)} to write."
+    if cost.gpu_seconds:
+        shared = f", {slots} jobs on each" if slots > 1 else ""
+        yield f"Where there is a GPU, about {cost.gpu_seconds / 3600:.2f} GPU-hours of that time{shared}."
+    told = f"From the times of {cost.compared} finished jobs" if cost.compared else "No finished jobs to compare with"
+    rough = f"; {cost.rough} jobs by their size alone, which is rough" if cost.rough else ""
+    unsized = f"; the results of {cost.unsized} jobs have no known size" if cost.unsized else ""
+    yield f"{told}{rough}{unsized}."
 
 
 def described(jobs: Sequence[Pending], plan: Plan) -> str:
