@@ -5,6 +5,7 @@ snakemake --cores 8 --configfile config/experiments/cifar10_parquet.yaml another
 snakemake --cores 8 partial                                              tables and report of what exists so far
 snakemake --cores 1 summary                                              the phase table, in the terminal
 snakemake --cores 8 accuracy                                             the measures against known truths
+snakemake --cores 8 archive                                              one file for another person, to open and rerun
 """
 
 from snakemake.utils import min_version
@@ -30,6 +31,7 @@ include: "workflow/rules/charts.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/accuracy.smk"
+include: "workflow/rules/archive.smk"
 
 
 # These run here on a cluster too: the data may have to be downloaded, the others take less than being submitted.

@@ -23,6 +23,7 @@ os.environ.update(
 )
 
 from infoplane import registry
+from infoplane.config.complete import complete
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.devices import require_gpus
@@ -220,8 +221,9 @@ def tables_existing(wildcards):
 
 
 def experiment_spec(wildcards):
-    """The configuration without what changes no number, in its own order, which charts follow."""
-    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "slots", "results"})
+    """The complete configuration without what changes no number, in its own order, which charts follow."""
+    left_out = {*DRAWN, "accuracy", "device", "slots", "results"}
+    values = {key: value for key, value in complete(PLAN).items() if key not in left_out}
     values["data"].pop("folder")
     values["training"].pop("stack_seeds")
     if values["training"]["checkpoints"]["stages"] is None:
@@ -288,6 +290,8 @@ def made():
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():
         lines.append(f"accuracy: {page.resolve()}")
+    if Path(ARCHIVE).exists() and Path(ARCHIVE).stat().st_mtime >= STARTED:
+        lines.append(f"archive: {Path(ARCHIVE).resolve()}")
     return "\n".join(lines)
 
 
