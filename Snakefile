@@ -31,6 +31,7 @@ include: "workflow/rules/charts.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/accuracy.smk"
+include: "workflow/rules/archived.smk"
 include: "workflow/rules/archive.smk"
 
 

@@ -34,7 +34,9 @@ def write(path: Path, changes: dict[str, Any] | None = None, metadata: dict[str,
 def said(tmp_path: Path, changes: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None) -> str:
     """What comes of a table and one that differs from it, after the name."""
     first, second = write(tmp_path / "a.parquet"), write(tmp_path / "b.parquet", changes, metadata)
-    return compare.table(first, second, "table").said
+    found = compare.table(first, second, "table")
+    assert found.same != (found.said == "differs")
+    return ": ".join([found.said, *found.detail])
 
 
 def test_the_same_table_is_the_same_to_the_bit(tmp_path: Path) -> None:
@@ -66,7 +68,12 @@ def test_how_far_off_a_column_is(tmp_path: Path, changes: dict[str, Any], told: 
 
 def test_every_column_that_differs_is_told(tmp_path: Path) -> None:
     told = said(tmp_path, {"site": ["a", "b", "c"], "step": [0, 2, 2]})
-    assert told == "differs: site: 3 of 3 rows; step: 1 of 3 rows, by up to 1 (largest value 1)"
+    assert told == "differs: site: 3 of 3 rows: step: 1 of 3 rows, by up to 1 (largest value 1)"
+
+
+def test_metadata_that_may_be_the_reason_are_told_last(tmp_path: Path) -> None:
+    told = said(tmp_path, {"step": [0, 1, 3]}, {"versions": {"torch": "2.14.0"}})
+    assert told == "differs: step: 1 of 3 rows, by up to 1 (largest value 2): other metadata: versions.torch"
 
 
 def test_other_rows_and_other_columns(tmp_path: Path) -> None:
@@ -168,7 +175,7 @@ def test_an_edited_file_is_named(unpacked: Path) -> None:
     status, text = told(unpacked)
     assert status == 1
     assert "changed: Snakefile, archived/tables/measures.parquet\n" in text
-    assert "tables/measures.parquet  differs: step: 1 of 3 rows, by up to 5 (largest value 7)" in text
+    assert "tables/measures.parquet  differs\n    step: 1 of 3 rows, by up to 5 (largest value 7)" in text
 
 
 def test_a_deleted_file_and_other_weights_are_named(unpacked: Path) -> None:
@@ -182,7 +189,7 @@ def test_a_deleted_file_and_other_weights_are_named(unpacked: Path) -> None:
 def test_any_two_folders(unpacked: Path) -> None:
     write(unpacked / "results" / "demo" / "tables" / "measures.parquet", {"site": ["a", "b", "c"]})
     status, text = told(unpacked, "archived", "results/demo")
-    assert (status, text) == (1, "tables/measures.parquet  differs: site: 3 of 3 rows\n")
+    assert (status, text) == (1, "tables/measures.parquet  differs\n    site: 3 of 3 rows\n")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ def main() -> None:
     width = max(len(finding.name) for finding in found)
     for finding in found:
         print(f"{finding.name:<{width}}  {finding.said}")
+        for line in finding.detail:
+            print(f"    {line}")
     if not all(finding.same for finding in found):
         raise SystemExit(1)
 

@@ -29,6 +29,8 @@ class Finding:
     said: str
     same: bool
     """That nothing is off: values, where there are some; other metadata alone are no difference."""
+    detail: tuple[str, ...] = ()
+    """How far off it is, part by part."""
 
 
 def unpacked(folder: Path) -> list[Finding]:
@@ -99,10 +101,10 @@ def table(first: Path, second: Path, name: str) -> Finding:
             return Finding(name, f"cannot be compared: {path} is damaged", False)
     (one, about_one), (other, about_other) = read
     said = differences(pl.DataFrame(one), pl.DataFrame(other))
-    if said:
-        return Finding(name, f"differs: {'; '.join(said)}", False)
     keys = list(_unequal(about_one, about_other))
     what = f"other metadata: {_listed(keys)}" if keys else "written differently"
+    if said:
+        return Finding(name, "differs", False, (*said, what) if keys else tuple(said))
     return Finding(name, f"the same values, to the bit; {what}", True)
 
 
