@@ -22,7 +22,7 @@ help:
 
 run: $(READY)
 	@$(BIN)/snakemake --cores all
-	@echo 'The report is $(CURDIR)/results/demo/report.html'
+	@echo "The report is $(CURDIR)/results/$$(sed -n 's/^experiment: *//p' config/config.yaml | tr -d "'")/report.html"
 
 # One thread per process: the processes already use every core.
 test: export OMP_NUM_THREADS := 1

@@ -7,6 +7,7 @@ snakemake --cores 1 summary                                              the pha
 snakemake --cores 1 why                                                  what would run, why, and what it would cost
 snakemake --cores 1 purge                                                remove activations that have been measured
 snakemake --cores 8 accuracy                                             the measures against known truths
+snakemake --cores 8 archive                                              one file for another person, to open and rerun
 """
 
 from snakemake.utils import min_version

@@ -35,6 +35,7 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 from infoplane import registry
+from infoplane.config.complete import complete
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.errors import UserError
@@ -187,8 +188,9 @@ def purge_pictures(wildcards):
 
 
 def experiment_spec(wildcards):
-    """The configuration without what changes no number, in its own order, which charts follow."""
-    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "slots", "results", "reuse"})
+    """The complete configuration without what changes no number, in its own order, which charts follow."""
+    left_out = {*DRAWN, "accuracy", "device", "slots", "results", "reuse"}
+    values = {key: value for key, value in complete(PLAN).items() if key not in left_out}
     values["data"].pop("folder")
     values["training"].pop("stack_seeds")
     if values["training"]["checkpoints"]["stages"] is None:
@@ -255,6 +257,8 @@ def made():
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():
         lines.append(f"accuracy: {page.resolve()}")
+    if Path(ARCHIVE).exists() and Path(ARCHIVE).stat().st_mtime >= STARTED:
+        lines.append(f"archive: {Path(ARCHIVE).resolve()}")
     return "\n".join(lines)
 
 

@@ -37,6 +37,8 @@ localrules:
 if BASE:
 
     include: "why.smk"
+    include: "archived.smk"
+    include: "archive.smk"
 
 
 rule partial:

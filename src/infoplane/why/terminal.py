@@ -13,9 +13,7 @@ from infoplane.why.pending import Pending
 from infoplane.why.reasons import Group
 
 
-def show(
-    groups: Sequence[Group], plan: Plan, cost: Cost, each: bool = False, console: Console | None = None
-) -> None:
+def show(groups: Sequence[Group], plan: Plan, cost: Cost, each: bool = False, console: Console | None = None) -> None:
     """Print a line for every rule and reason (``each``: for every job), and what it would cost."""
     console = console or Console()
     if not groups:

@@ -1,0 +1,20 @@
+"""Durations and sizes as a person says them."""
+
+import pytest
+
+from infoplane.quantities import duration, size
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2_500_000, "2.5 MB"), (7e9, "7.0 GB"), (2e15, "2000.0 TB")],
+)
+def test_sizes(count: float, said: str) -> None:
+    assert size(count) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(8.61, "8.6 s"), (59, "59 s"), (725, "12 min 05 s"), (3600 * 26 + 59, "26 h 00 min")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

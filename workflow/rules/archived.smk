@@ -1,0 +1,47 @@
+"""What the archive holds: functions and paths only.
+
+Needs: the configuration. Makes: nothing.
+"""
+
+from infoplane import checkout
+from infoplane.config.complete import portable
+
+ARCHIVE = f"{RESULTS}/archive/{PLAN.config.experiment}.zip"
+PICTURES = ((RECONSTRUCTIONS, PLAN.reconstructions), (HISTOGRAMS, PLAN.histograms))
+
+
+def archive_shown():
+    """The results that are packed: whatever the report is made of, and all that was drawn."""
+    drawn = everything() + [path.format(scope="") for path in PHASES]
+    tables = [f"{RESULTS}/tables/{name}.parquet" for name in ("measures", "history")]
+    verdicts = [f"{RESULTS}/verdicts/verdicts.{kind}" for kind in ("parquet", "md")] if PLAN.config.claims else []
+    wanted = [path for path, spec in PICTURES if spec is not None]
+    return drawn + tables + verdicts + [path.format(**vars(run)) for path in wanted for run in PLAN.shown]
+
+
+def archive_left_out(wildcards):
+    """What is too large to send and is only named; a run's history is in the table, but for its seconds."""
+    data = [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "probe")]
+    return [*data, CHECKPOINTS, ACTIVATIONS, MEASURES]
+
+
+def archive_given():
+    """The configuration files as they were written."""
+    return [os.path.relpath(path) for path in workflow.configfiles]
+
+
+def archive_config(wildcards):
+    return json.dumps(portable(PLAN))
+
+
+def archive_results(wildcards):
+    return RESULTS
+
+
+def archive_checkout(wildcards):
+    return str(BASE)
+
+
+def archive_code(wildcards):
+    """So that an edit of any file of the checkout makes the archive stale, and nothing else."""
+    return code_of(BASE / path for path in checkout.files(BASE))
