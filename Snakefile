@@ -14,10 +14,6 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-if not workflow.configfiles:
-
-    configfile: "config/config.yaml"
-
 
 include: "workflow/rules/index.smk"
 

@@ -42,8 +42,8 @@ EVERYTHING = {
 }
 """An experiment that needs every rule and every way between them."""
 
-TARGETS = ("all", "partial")
-"""Names for what is made in the end; they make nothing themselves."""
+TARGETS = ("all", "partial", "archive", "why", "purge")
+"""What stands beside the stages: names for what is made in the end, what packs it, asks of it, or makes room."""
 
 ROWS: list[list[tuple[str, ...]]] = [
     [("data",)],
@@ -124,6 +124,8 @@ def described() -> dict[str, tuple[str, str]]:
     for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
         text = path.read_text(encoding="utf-8")
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL):
+            if name in TARGETS:
+                continue
             sentence = ast.literal_eval(re.match(r'\s*(""".*?""")', body, re.DOTALL)[1])  # type: ignore[index]
             log = re.search(r"log:\n(.*)", body)[1]  # type: ignore[index]
             scope = next((said for part, said in SCOPES.items() if part in log), "once")

@@ -125,7 +125,7 @@ MUTATIONS = [
              "charts.information_plane.family"),
     Mutation("a chart more", config(charts={"contrast": None}), {"charts": 1, "report": 1}, "charts: contrast is new"),
     Mutation("the figures' width", config(figures={"width": 5.0}), DRAWN, "figures.width: 6.75 → 5.0"),
-    Mutation("how sure a phase must be", config(phases={"level": 0.9}), {"phases": 1, **DRAWN},
+    Mutation("how sure a phase must be", config(phases={"level": 0.9}), {"phases": 1, "report": 1},
              "phases.level: 0.95 → 0.9"),
     Mutation("a claim's sentence", config(claims={"lower": CLAIM | {"sentence": "It starts lower."}}),
              {"verdicts": 1, "report": 1}, "it has not been made yet"),

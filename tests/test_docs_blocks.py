@@ -40,6 +40,10 @@ ELSEWHERE = {
 NOT_SAID = {
     "results/demo/": "a listing of a result folder",
     "mine/": "a listing of a result folder",
+    "demo/": "a listing of an archive",
+    "files of the archive": "what the comparison prints; tests/test_archive_compare.py holds it",
+    "rule         jobs": "a picture of the terminal; tests/test_staleness.py holds what is printed there",
+    "module infoplane:": "another workflow's Snakefile; tests/test_module.py runs one like it",
     "run,seed,step,site,zx,zy": "the beginning of a CSV file",
     "Phases of the last block": "a picture of the terminal; tests/test_terminal.py holds what is printed there",
 }
@@ -181,6 +185,7 @@ CHECKS = {
     "make": check_make,
     "pip": check_pip,
     "python": check_python,
+    ".venv/bin/python": check_python,
     ".venv/bin/pytest": check_pytest,
 }
 

@@ -174,7 +174,7 @@ def test_the_picture_of_the_workflow_has_every_arrow(modules: tuple[ModuleType, 
         for path in (REPOSITORY / "workflow").rglob("*.smk")
         for rule in re.findall(r"^rule (\w+):", path.read_text(), re.M)
     }
-    assert rules == written, "EVERYTHING in docs/dag_picture.py does not need every rule"
+    assert rules == written - {*dag.TARGETS}, "EVERYTHING in docs/dag_picture.py does not need every rule"
 
 
 def test_a_new_rule_and_a_turned_arrow_are_refused(

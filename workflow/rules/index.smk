@@ -4,6 +4,10 @@ The Snakefile of a checkout and that of a deployed copy (workflow/Snakefile) bot
 what is made when nothing is asked for: an included file cannot.
 """
 
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
 
 include: "common.smk"
 include: "checks.smk"
