@@ -7,12 +7,10 @@ next attempt. On a machine of one's own nothing is asked for, and these figures 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 from infoplane.config.load import Plan
-from infoplane.config.plugins import read_options
-from infoplane.config.schema import Data
-from infoplane.specs import CheckpointSpec, Plugin
+from infoplane.options import Addition
 
 MB = 1_000_000
 
@@ -59,10 +57,11 @@ class Size:
     probe: int
     additions: int
     widest: int
-    """Values of the largest site, of one image."""
+    """Values of the largest place, of one image."""
     stored: int
-    """The same, of what is kept of it."""
+    """The same, of what is kept of the largest that is kept."""
     sites: int
+    """That are kept, with the shortcut that has most."""
     checkpoints: int
 
 
@@ -78,54 +77,29 @@ def demand(plan: Plan, stage: str, architecture: str | None = None) -> Demand:
 
 def size(plan: Plan, architecture: str) -> Size:
     """Of the jobs of one architecture, given its label."""
-    pixels, images = _images(plan.config.data)
+    pixels, images = _images(plan)
     held_out = plan.config.data.validation + (0 if plan.data.probe == "all" else plan.data.probe)
-    additions, widest = _network(plan.architectures[architecture], plan.config.data)
-    patterns = plan.activations.sites
+    places, training = plan.places[architecture], plan.training[architecture]
+    stored = [plan.stored(architecture, shortcut).values() for shortcut in plan.shortcuts]
     return Size(
         pixels=pixels,
         train=plan.data.train or images - held_out,
         probe=images if plan.data.probe == "all" else plan.data.probe,
-        additions=additions,
-        widest=widest,
-        stored=min(widest, plan.activations.project.get("*", widest)),
-        sites=(additions + 2) * (1 if all(pattern.endswith(".z") for pattern in patterns) else 3),
-        checkpoints=_checkpoints(plan.training[architecture].checkpoints),
+        additions=sum(isinstance(shape, Addition) for shape in places.values()),
+        widest=max(map(prod, places.values())),
+        stored=max(prod(shape) for shapes in stored for shape in shapes),
+        sites=max(map(len, stored)),
+        checkpoints=len(training.checkpoints.taken(training.steps)),
     )
 
 
-def _images(data: Data) -> tuple[int, int]:
+def _images(plan: Plan) -> tuple[int, int]:
     """Values of one image, and how many images there are."""
-    options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
-    channels, height, width = options.shape
-    return channels * height * width, options.size or IMAGES_WHERE_UNKNOWN
-
-
-def _network(architecture: Plugin, data: Data) -> tuple[int, int]:
-    """Residual additions, and values of the largest site, by the names that options go by.
-
-    A network that says into which patches it cuts an image, or by what it pools it, has a place for each;
-    one that says neither is taken to have one place.
-    """
-    chosen = architecture.options
-    options = read_options("architecture", architecture.kind, chosen, "architectures")
-    _, height, width = read_options("data set", data.kind, data.options, "data", Data.model_fields).shape
-    side = chosen.get("patch") or chosen.get("stem_pool")
-    places = 1 if side is None else max(1, height // side) * max(1, width // side)
-    features = max([chosen.get("width", 1), chosen.get("dim", 1), *chosen.get("widths", [])])
-    return options.additions, places * features
-
-
-def _checkpoints(spec: CheckpointSpec) -> int:
-    """At most."""
-    if spec.stages is None:
-        return 2 + spec.log + spec.linear
-    starts = [0, *(until for until, _ in spec.stages)]
-    return 2 + sum((until - start) // every for start, (until, every) in zip(starts, spec.stages, strict=False))
+    return prod(plan.shape), plan.samples or IMAGES_WHERE_UNKNOWN
 
 
 def _data(plan: Plan) -> tuple[float, float]:
-    pixels, images = _images(plan.config.data)
+    pixels, images = _images(plan)
     return 10.0 * pixels * images, 3600  # most of the hour is for a download
 
 
