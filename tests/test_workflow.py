@@ -141,7 +141,7 @@ def test_a_claims_sentence(workflow: Workflow) -> None:
 
 
 def test_what_changes_no_result(workflow: Workflow) -> None:
-    edit(workflow, device="auto", slots=3)
+    edit(workflow, device="auto", slots=3, disk={"budget": 50})
     append(workflow, "experiment.yaml", "# a comment\n")
     assert workflow.pending() == {}
 

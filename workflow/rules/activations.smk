@@ -9,7 +9,7 @@ rule activations:
     input:
         script=f"{SCRIPTS}/activations.py",
         sources=activations_sources,
-        checkpoints=CHECKPOINTS,
+        checkpoints=activations_checkpoints,
         train=rules.data.output.train,
         probe=rules.data.output.probe,
     output:

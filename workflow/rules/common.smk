@@ -24,6 +24,7 @@ os.environ.update(
 
 from infoplane import registry
 from infoplane.config.demand import demand
+from infoplane.config.disk import require_disk
 from infoplane.config.load import Run, load
 from infoplane.devices import require_gpus
 from infoplane.errors import UserError
@@ -147,6 +148,25 @@ def train_stack_spec(wildcards):
     return PLAN.stack_spec(wildcards.architecture, wildcards.shortcut).to_json()
 
 
+@cache
+def require_room():
+    """Refuse an experiment for whose activations there is no room; asked by the first of them that is to be had."""
+    stored_elsewhere = workflow.storage_settings.default_storage_provider is not None
+    try:
+        if workflow.is_main_process:
+            require_disk(PLAN, None if stored_elsewhere else Path(RESULTS, "activations"))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def activations_checkpoints(wildcards):
+    """What is read. A function, for the targets are not known when the rules are read: those that need no activations,
+    such as partial or accuracy, never come here."""
+    require_room()
+    return CHECKPOINTS.format(**dict(wildcards.items()))
+
+
 def only(labels):
     """A pattern of these labels alone, which decides at parse time which rule makes a result."""
     return "|".join(map(re.escape, labels)) or "(?!)"
@@ -221,7 +241,7 @@ def tables_existing(wildcards):
 
 def experiment_spec(wildcards):
     """The configuration without what changes no number, in its own order, which charts follow."""
-    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "slots", "results"})
+    values = PLAN.config.model_dump(exclude=set(DRAWN) | {"accuracy", "device", "disk", "slots", "results"})
     values["data"].pop("folder")
     values["training"].pop("stack_seeds")
     if values["training"]["checkpoints"]["stages"] is None:
