@@ -146,7 +146,8 @@ def test_rules_import_neither_torch_nor_science(path: Path) -> None:
 def test_reading_the_demo_imports_no_heavy_library() -> None:
     code = (
         "import sys, yaml; from infoplane.config.load import load; from infoplane.sources import closure;"
-        "load(yaml.safe_load(open('config/config.yaml')));"
+        "from infoplane.config.disk import require_disk;"
+        "require_disk(load(yaml.safe_load(open('config/config.yaml'))), None);"
         "print(*{'torch', 'numpy', 'scipy', 'sklearn', 'polars', 'pyarrow', 'altair'} & set(sys.modules))"
     )
     result = subprocess.run(
