@@ -131,7 +131,7 @@ MUTATIONS = [
              {"verdicts": 1, "report": 1}, "it has not been made yet"),
     Mutation("bins of the histograms", config(histograms={"bins": 12}), {"histograms": 4, "report": 1},
              "histograms.bins: 40 → 12"),
-    Mutation("the device, slots", config(device="auto", slots=3), {}),
+    Mutation("the device, slots, the disk budget", config(device="auto", slots=3, disk={"budget": 50}), {}),
     Mutation("a comment, and the order of the keys, in the configuration", moved, {}),
     Mutation("a measure's code", source("measures/families/linear.py"), {"measures": 4, **AFTER},
              "infoplane/measures/families/linear.py was edited"),

@@ -16,7 +16,7 @@ from infoplane import registry
 from infoplane.activations.dump import dump
 from infoplane.activations.file import ActivationsFile
 from infoplane.charts.frames import Tables
-from infoplane.config.load import load
+from infoplane.config.load import load, sites
 from infoplane.measures.targets import prepare
 from infoplane.models.residual import Additions
 from infoplane.models.sites import visited
@@ -71,11 +71,13 @@ def test_the_shortcut_and_the_architecture_of_the_guide_work_together(monkeypatc
     monkeypatch.setattr(registry, "load", lambda role, name: modules[role])
     options = modules["architecture"].Options()
     network = modules["architecture"].Network(
-        options, (1, 8, 8), 10, Additions("negative", {}, options, options.additions)
+        options, (1, 8, 8), 10, Additions("negative", {}, options, options.additions((1, 8, 8), 10))
     )
     images = torch.randn(3, 1, 8, 8)
     assert network(images).shape == (3, 10)
-    assert {"block1.s", "block1.f", "block1.z", "block2.z", "logits.z"} <= set(visited(network, images))
+    declared = sites(options.places((1, 8, 8), 10), "identity")  # which has an s at each addition, like the guide's
+    assert {"block1.s", "block1.f", "block1.z", "block2.z", "logits.z"} <= set(declared)
+    assert list(visited(network, images).items()) == list(declared.items())
 
 
 def test_the_measure_of_the_guide_tells_the_input_from_noise() -> None:

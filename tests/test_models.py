@@ -1,9 +1,14 @@
 """Every architecture with every shortcut kind; what each kind promises."""
 
+import ast
+from typing import Any
+
 import pytest
 import torch
 
 from infoplane import registry
+from infoplane.config.load import sites as declared_sites
+from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
 from infoplane.models.pointwise import PointwiseLinear
@@ -15,6 +20,15 @@ from infoplane.specs import Plugin
 SHAPE = (3, 8, 8)
 ARCHITECTURES = registry.names("architecture")
 SHORTCUTS = registry.names("shortcut")
+SIZES: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in ARCHITECTURES),
+    ("resnet", {"width": 6, "blocks": 2, "stages": 3, "stem_pool": 2}),
+    ("vit", {"pool": "cls", "dim": 12, "heads": 2, "patch": 4}),
+    ("mixer", {"dim": 12, "patch": 4, "blocks": 1}),
+    ("mlp", {"width": 5, "blocks": 3, "layers_per_branch": 1}),
+    ("tapered_mlp", {"widths": (7, 3)}),
+]
+"""Options that change what there is to be read."""
 
 
 def images(n: int = 4) -> torch.Tensor:
@@ -79,6 +93,26 @@ def test_sites_run_from_stem_to_logits(architecture: str) -> None:
     assert depth[names[0]] == 0
     assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
     assert sorted(set(depth.values())) == list(range(len([n for n in names if n.endswith(".z")])))
+
+
+@pytest.mark.parametrize("kind", SHORTCUTS)
+@pytest.mark.parametrize(("architecture", "options"), SIZES)
+def test_declared_places_are_those_that_are_visited(architecture: str, kind: str, options: dict[str, Any]) -> None:
+    """What the workflow knows of a network without building it: every site, in order, and its shape."""
+    declared = registry.options_class("architecture", architecture)
+    shape = (3, 8, 16)  # not square
+    network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
+    found = visited(network, torch.randn(2, *shape))
+    assert list(found.items()) == list(declared_sites(declared(**options).places(shape, 5), kind).items())
+
+
+def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {kind for kind in SHORTCUTS if registry.parts(kind) != ("s", "f", "z")} == {"none"}
+    registry.parts.cache_clear()
+    for wrong in ('("z", "f")', '("s", "z")', '"fz"', "()"):
+        monkeypatch.setattr(registry, "_tree", lambda path, wrong=wrong: ast.parse(f"PARTS = {wrong}"))
+        with pytest.raises(UserError, match=r"identity\.py: PARTS is .*: expected \('f', 'z'\)"):
+            registry.parts("identity")
 
 
 @pytest.mark.parametrize("norm", ["pre", "post", "none"])
@@ -181,8 +215,6 @@ def test_recalibrated_batchnorm_normalises_its_samples_and_leaves_the_network_al
 
 
 def test_unknown_names_come_with_the_nearest() -> None:
-    from infoplane.errors import UserError
-
     with pytest.raises(UserError, match="unknown shortcut 'identty': did you mean 'identity'"):
         registry.load("shortcut", "identty")
 

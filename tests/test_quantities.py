@@ -7,7 +7,14 @@ from infoplane.quantities import duration, size
 
 @pytest.mark.parametrize(
     ("count", "said"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2_500_000, "2.5 MB"), (7e9, "7.0 GB"), (2e15, "2000.0 TB")],
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1500, "1.50 kB"),
+        (2_512_000, "2.51 MB"),
+        (6.08e10, "60.8 GB"),
+        (2e15, "2000 TB"),
+    ],
 )
 def test_sizes(count: float, said: str) -> None:
     assert size(count) == said

@@ -10,6 +10,15 @@ from typing import Annotated, Literal
 Shape = tuple[int, int, int]
 """Channels, height, width of one image."""
 
+Places = dict[str, tuple[int, ...]]
+"""Name of each place at which a network is read -> shape of one sample's activation there, in order of visit."""
+
+
+class Addition(tuple[int, ...]):
+    """The same shape at a residual addition, which is read three times: the shortcut, the branch and their sum."""
+
+    __slots__ = ()
+
 
 def require(condition: bool, message: str) -> None:
     """Raise ``ValueError(message)`` unless the condition holds."""
@@ -25,6 +34,11 @@ def require_patches(patch: int, shape: Shape) -> None:
         height % patch == 0 and width % patch == 0,
         f"patch {patch} does not divide the images' height and width, {height}x{width}",
     )
+
+
+def count_patches(patch: int, shape: Shape) -> int:
+    """How many square patches of this side an image has."""
+    return (shape[1] // patch) * (shape[2] // patch)
 
 
 def require_positive(options: object, *names: str) -> None:
@@ -94,3 +108,14 @@ class ResidualOptions:
 
     def check(self, shape: Shape) -> None:
         """Raise ``ValueError`` where these options cannot meet images of this shape."""
+
+    def places(self, shape: Shape, classes: int) -> Places:
+        """Every place that the network has for images of this shape; an `Addition` where it adds.
+
+        The workflow knows sizes by this alone: it does not build the network.
+        """
+        raise NotImplementedError("its Options has no places(shape, classes)")
+
+    def additions(self, shape: Shape, classes: int) -> int:
+        """How many residual additions the network has."""
+        return sum(isinstance(place, Addition) for place in self.places(shape, classes).values())

@@ -10,10 +10,12 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in units of a thousand: ``512 bytes``, ``3.2 MB``."""
+    """Bytes in units of a thousand, three digits: ``512 bytes``, ``3.21 MB``, ``60.8 GB``."""
     value, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
+        if value < 999.5:
             break
         value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    if unit == "bytes":
+        return f"{value:.0f} bytes"
+    return f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"

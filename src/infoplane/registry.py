@@ -29,6 +29,9 @@ PACKAGE = Path(__file__).parent
 READABLE: dict[Role, tuple[str, ...]] = {"measure": ("activations", "checkpoints"), "chart": ("phases",)}
 """What a plug-in may ask for by the literal ``READS`` in its file."""
 
+PARTS = ("s", "f", "z")
+"""What is read of a residual addition, in order of visit: shortcut, branch, sum."""
+
 LIGHT_MODULES = ("dataclasses", "typing", "math", "infoplane.options")
 """What an ``Options`` class may import: nothing that costs the workflow time."""
 
@@ -86,6 +89,18 @@ def reads(role: Role, name: str) -> tuple[str, ...]:
 def unstackable(role: Role, name: str) -> str:
     """Why networks with this plug-in cannot be stacked, by the literal ``UNSTACKABLE`` in its file; or empty."""
     return str(_literal(role, name, "UNSTACKABLE", ""))
+
+
+@cache
+def parts(shortcut: str) -> tuple[str, ...]:
+    """What is read of an addition with this shortcut kind: `PARTS`, or what the literal ``PARTS`` in its file says.
+
+    A kind whose s is always None says ``PARTS = ("f", "z")``. Raises `UserError` for anything else.
+    """
+    found = _literal("shortcut", shortcut, "PARTS", PARTS)
+    if found not in (PARTS, PARTS[1:]):
+        raise UserError(f"{source('shortcut', shortcut)}: PARTS is {found!r}: expected {PARTS[1:]!r}, or no such line.")
+    return found
 
 
 def _literal(role: Role, name: str, wanted: str, default: Any) -> Any:

@@ -5,7 +5,9 @@ stages read them back. Plain dataclasses, so that a stage also runs where only t
 """
 
 import json
+import math
 from dataclasses import dataclass, field, fields, is_dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Literal, Self, get_type_hints
 
 from infoplane.errors import UserError, nearest
@@ -83,6 +85,26 @@ class CheckpointSpec(Spec):
     linear: int
     stages: list[list[int]] | None = None
 
+    def taken(self, steps: int) -> list[int]:
+        """The checkpoints of a run of this many steps, ascending; the last step is among them.
+
+        Steps beyond the last are dropped; rounding may merge neighbours, so there may be fewer than asked for.
+        """
+        if self.stages is not None:
+            starts = [0, *(until for until, _ in self.stages)]
+            multiples = (
+                range(start // every * every + every, min(until, steps) + 1, every)
+                for start, (until, every) in zip(starts, self.stages, strict=False)
+            )
+            return sorted({0, steps}.union(*multiples))
+        until = min(self.log_until, steps)
+        ratio = math.log10(until) / (self.log - 1) if self.log > 1 else 0.0
+        # The first is 1 and the last is until, whatever rounding says; a single one is until.
+        log = [*(10 ** (index * ratio) for index in range(self.log - 1)), until][: self.log]
+        width = (steps - until) / self.linear if self.linear else 0.0
+        linear = [*(index * width + until for index in range(1, self.linear)), steps]
+        return sorted({0} | {round(step) for step in (*log, *linear)})
+
 
 @dataclass(frozen=True)
 class TrainingSpec(Spec):
@@ -128,6 +150,17 @@ class StackSpec(Spec):
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What is kept of one sample's activation at a site."""
+
+    pooled_to: int | None
+    """Side of the grid that its feature maps are averaged to; None: they are not."""
+    projection: int | None
+    """Random dimensions; None: it is not projected."""
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ActivationsSpec(Spec):
     """What is read out of every checkpoint of a run."""
 
@@ -143,6 +176,26 @@ class ActivationsSpec(Spec):
     seed: int
     probe_noise: float | None = None
     """Standard deviation of normal noise on the normalised probe, drawn anew at every checkpoint; None: none."""
+
+    def kept(self, sites: list[str]) -> list[str]:
+        """Those of a network's sites that are stored, in their order.
+
+        Raises `UserError` for a pattern, of sites, pooling or projection, that matches no site.
+        """
+        for key, patterns in (("sites", self.sites), ("pool", self.pool), ("project", self.project)):
+            for pattern in patterns:
+                if not any(fnmatchcase(name, pattern) for name in sites):
+                    raise UserError(f"activations.{key}: '{pattern}' matches no site: {nearest(pattern, sites)}")
+        return [name for name in sites if any(fnmatchcase(name, pattern) for pattern in self.sites)]
+
+    def stored(self, site: str, shape: tuple[int, ...]) -> Stored:
+        """How the activation of one sample, of this shape, is stored: the first pattern that matches decides."""
+        sides = [side for pattern, side in self.pool.items() if fnmatchcase(site, pattern)]
+        side = sides[0] if sides and len(shape) == 3 and sides[0] < max(shape[1:]) else None
+        pooled = (shape[0], side, side) if side else shape
+        dims = [k for pattern, k in self.project.items() if fnmatchcase(site, pattern)]
+        projection = dims[0] if dims and dims[0] < math.prod(pooled) else None
+        return Stored(side, projection, (projection,) if projection else pooled)
 
 
 @dataclass(frozen=True)

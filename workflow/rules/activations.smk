@@ -7,7 +7,7 @@ Needs: train/<run>/checkpoints.safetensors and data/. Makes: activations/<run>.p
 rule activations:
     """Read out one run."""
     input:
-        checkpoints=CHECKPOINTS,
+        checkpoints=activations_checkpoints,
         train=rules.data.output.train,
         probe=rules.data.output.probe,
     output:

@@ -37,6 +37,7 @@ except ModuleNotFoundError:
 from infoplane import registry
 from infoplane.config.complete import complete
 from infoplane.config.demand import demand
+from infoplane.config.disk import require_disk
 from infoplane.config.load import Run, load
 from infoplane.errors import UserError
 from infoplane.specs import canonical
@@ -95,6 +96,31 @@ def train_spec(wildcards):
 
 def train_stack_spec(wildcards):
     return PLAN.stack_spec(wildcards.architecture, wildcards.shortcut).to_json()
+
+
+def all_read(run):
+    """Whether everything is there that is made of a run's activations, which may have been purged since."""
+    readers = purge_readers(None) + (purge_pictures(None) if run in PLAN.shown else [])
+    return all(Path(reader.format(**vars(run))).exists() for reader in readers)
+
+
+@cache
+def require_room():
+    """Refuse an experiment for whose activations there is no room; asked by the first of them that is to be had."""
+    stored_elsewhere = workflow.storage_settings.default_storage_provider is not None
+    try:
+        if workflow.is_main_process:
+            require_disk(PLAN, None if stored_elsewhere else Path(RESULTS, "activations"), all_read)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def activations_checkpoints(wildcards):
+    """What is read. A function, for the targets are not known when the rules are read: those that need no activations,
+    such as partial or accuracy, never come here."""
+    require_room()
+    return CHECKPOINTS.format(**dict(wildcards.items()))
 
 
 def only(labels):
@@ -189,7 +215,7 @@ def purge_pictures(wildcards):
 
 def experiment_spec(wildcards):
     """The complete configuration without what changes no number, in its own order, which charts follow."""
-    left_out = {*DRAWN, "accuracy", "device", "slots", "results", "reuse"}
+    left_out = {*DRAWN, "accuracy", "device", "disk", "slots", "results", "reuse"}
     values = {key: value for key, value in complete(PLAN).items() if key not in left_out}
     values["data"].pop("folder")
     values["training"].pop("stack_seeds")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from infoplane.activations.reduce import Reduction, chosen
+from infoplane.activations.reduce import Reduction
 from infoplane.data.images import read_split
 from infoplane.data.resident import ResidentSplit
 from infoplane.errors import UserError
@@ -53,10 +53,7 @@ def dump(
     images = ResidentSplit(probe, device)
     calibration = ResidentSplit(train, device).normalised(slice(spec.recalibration))
     shapes = visited(network, images.normalised(slice(2)))
-    kept = chosen(spec.sites, list(shapes), "sites")
-    for key, patterns in (("pool", spec.pool), ("project", spec.project)):
-        chosen(list(patterns), list(shapes), key)
-    reductions = {name: Reduction(name, shapes[name], spec, device) for name in kept}
+    reductions = {name: Reduction(name, shapes[name], spec, device) for name in spec.kept(list(shapes))}
     tensors = {name: (reduction.shape, spec.dtype) for name, reduction in reductions.items()}
     bytes_per_row = sum(math.prod(s) for s, _ in tensors.values()) * np.dtype(spec.dtype).itemsize
     batch = max(1, min(LARGEST_BATCH, ROW_GROUP_BYTES // bytes_per_row))

@@ -7,12 +7,10 @@ next attempt. On a machine of one's own nothing is asked for, and these figures 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 from infoplane.config.load import Plan
-from infoplane.config.plugins import read_options
-from infoplane.config.schema import Data
-from infoplane.specs import CheckpointSpec, Plugin
+from infoplane.options import Addition
 
 MB = 1_000_000
 
@@ -25,10 +23,8 @@ IMAGES_WHERE_UNKNOWN = 60_000
 
 START_MINUTES = 10
 """For what does not grow: a busy file system, imports, the two Snakemakes that every job on a cluster starts."""
-ROOM = 4
-"""How much slower than measured a machine may be."""
-ROOM_OF_MEASURES = 10
-"""The same for measures, among which are slower ones than those that were timed (kernel)."""
+ROOM = {"train": 4, "train_stack": 4, "activations": 4, "measures": 10, "truths": 10}
+"""How much slower than measured a machine may be; measures may be slower than the one that was timed (kernel), too."""
 
 STEP_SECONDS = 0.005
 VALUES_PER_SECOND = 3e7
@@ -59,10 +55,11 @@ class Size:
     probe: int
     additions: int
     widest: int
-    """Values of the largest site, of one image."""
+    """Values of the largest place, of one image."""
     stored: int
-    """The same, of what is kept of it."""
+    """The same, of what is kept of the largest that is kept."""
     sites: int
+    """That are kept, with the shortcut that has most."""
     checkpoints: int
 
 
@@ -72,74 +69,55 @@ def demand(plan: Plan, stage: str, architecture: str | None = None) -> Demand:
         memory, seconds = ALONE[stage](plan)
     else:
         memory, seconds = OF_A_RUN[stage](plan, architecture, size(plan, architecture))
+    seconds *= ROOM.get(stage, 1)
     process = PROCESS_MB + (0 if plan.config.device == "cpu" else CUDA_MB)
     return Demand(process + ceil(memory / MB), START_MINUTES + ceil(seconds / 60))
 
 
+def work_seconds(plan: Plan, stage: str, architecture: str) -> float:
+    """Seconds that such a job would have worked where the constants were measured; stages: those of `OF_A_RUN`."""
+    return OF_A_RUN[stage](plan, architecture, size(plan, architecture))[1]
+
+
 def size(plan: Plan, architecture: str) -> Size:
     """Of the jobs of one architecture, given its label."""
-    pixels, images = _images(plan.config.data)
+    pixels, images = _images(plan)
     held_out = plan.config.data.validation + (0 if plan.data.probe == "all" else plan.data.probe)
-    additions, widest = _network(plan.architectures[architecture], plan.config.data)
-    patterns = plan.activations.sites
+    places, training = plan.places[architecture], plan.training[architecture]
+    stored = [plan.stored(architecture, shortcut).values() for shortcut in plan.shortcuts]
     return Size(
         pixels=pixels,
         train=plan.data.train or images - held_out,
         probe=images if plan.data.probe == "all" else plan.data.probe,
-        additions=additions,
-        widest=widest,
-        stored=min(widest, plan.activations.project.get("*", widest)),
-        sites=(additions + 2) * (1 if all(pattern.endswith(".z") for pattern in patterns) else 3),
-        checkpoints=_checkpoints(plan.training[architecture].checkpoints),
+        additions=sum(isinstance(shape, Addition) for shape in places.values()),
+        widest=max(map(prod, places.values())),
+        stored=max(prod(shape) for shapes in stored for shape in shapes),
+        sites=max(map(len, stored)),
+        checkpoints=len(training.checkpoints.taken(training.steps)),
     )
 
 
-def _images(data: Data) -> tuple[int, int]:
+def _images(plan: Plan) -> tuple[int, int]:
     """Values of one image, and how many images there are."""
-    options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
-    channels, height, width = options.shape
-    return channels * height * width, options.size or IMAGES_WHERE_UNKNOWN
-
-
-def _network(architecture: Plugin, data: Data) -> tuple[int, int]:
-    """Residual additions, and values of the largest site, by the names that options go by.
-
-    A network that says into which patches it cuts an image, or by what it pools it, has a place for each;
-    one that says neither is taken to have one place.
-    """
-    chosen = architecture.options
-    options = read_options("architecture", architecture.kind, chosen, "architectures")
-    _, height, width = read_options("data set", data.kind, data.options, "data", Data.model_fields).shape
-    side = chosen.get("patch") or chosen.get("stem_pool")
-    places = 1 if side is None else max(1, height // side) * max(1, width // side)
-    features = max([chosen.get("width", 1), chosen.get("dim", 1), *chosen.get("widths", [])])
-    return options.additions, places * features
-
-
-def _checkpoints(spec: CheckpointSpec) -> int:
-    """At most."""
-    if spec.stages is None:
-        return 2 + spec.log + spec.linear
-    starts = [0, *(until for until, _ in spec.stages)]
-    return 2 + sum((until - start) // every for start, (until, every) in zip(starts, spec.stages, strict=False))
+    return prod(plan.shape), plan.samples or IMAGES_WHERE_UNKNOWN
 
 
 def _data(plan: Plan) -> tuple[float, float]:
-    pixels, images = _images(plan.config.data)
+    pixels, images = _images(plan)
     return 10.0 * pixels * images, 3600  # most of the hour is for a download
 
 
 def _truths(plan: Plan) -> tuple[float, float]:
     largest = max(max(spec.samples) for spec in plan.truths.values())
     draws = max(spec.seeds * len(spec.samples) for spec in plan.truths.values())
-    return 64.0 * largest**2, ROOM_OF_MEASURES * 60 * draws
+    return 64.0 * largest**2, 60.0 * draws
 
 
 def _train(plan: Plan, architecture: str, size: Size, members: int = 1) -> tuple[float, float]:
     training = plan.training[architecture]
     batch = training.batch_size * size.additions * size.widest
     seconds = training.steps * (STEP_SECONDS + batch / VALUES_PER_SECOND)
-    return 12.0 * size.train * size.pixels + 32.0 * members * batch, ROOM * members * seconds
+    return 12.0 * size.train * size.pixels + 32.0 * members * batch, members * seconds
 
 
 def _train_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
@@ -149,14 +127,14 @@ def _train_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, floa
 def _activations(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
     images = size.probe + plan.activations.recalibration
     seconds = size.checkpoints * images * size.additions * size.widest / READ_PER_SECOND
-    return 12.0 * size.train * size.pixels + 16.0 * size.sites * size.probe * size.stored, ROOM * seconds
+    return 12.0 * size.train * size.pixels + 16.0 * size.sites * size.probe * size.stored, seconds
 
 
 def _measures(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
     dimensions = max(size.stored, size.pixels)
     products = size.probe * min(size.probe, LANDMARKS) * dimensions
     seconds = size.checkpoints * size.sites * (MEASURE_SECONDS + products / PRODUCTS_PER_SECOND)
-    return 16.0 * size.probe * dimensions + 64.0 * size.probe**2, ROOM_OF_MEASURES * seconds
+    return 16.0 * size.probe * dimensions + 64.0 * size.probe**2, seconds
 
 
 ALONE: dict[str, Callable[[Plan], tuple[float, float]]] = {"data": _data, "truths": _truths}

@@ -12,7 +12,7 @@ from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem
 from infoplane.config.schema import Accuracy, Data, Experiment, Training
 from infoplane.errors import UserError, nearest
-from infoplane.options import Shape
+from infoplane.options import Addition, Places, Shape
 from infoplane.registry import Role
 from infoplane.specs import (
     ActivationsSpec,
@@ -55,7 +55,13 @@ class Plan:
 
     config: Experiment
     data: DataSpec
+    samples: int | None
+    """Of the whole data set; None where only reading it would tell."""
+    shape: Shape
+    """Of an image."""
     architectures: dict[str, Plugin]
+    places: dict[str, Places]
+    """By architecture label: where its networks are read."""
     training: dict[str, TrainingSpec]
     """By architecture label."""
     stacked: list[str]
@@ -86,6 +92,16 @@ class Plan:
             for seed in self.config.seeds
         ]
 
+    def sites(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
+        """Site -> shape of one sample's activation, in order of visit, of the networks with these labels."""
+        return sites(self.places[architecture], self.shortcuts[shortcut].kind)
+
+    def stored(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
+        """Those of them that are read out -> shape of what is stored of one sample."""
+        found = self.sites(architecture, shortcut)
+        kept = self.activations.kept(list(found))
+        return {name: self.activations.stored(name, found[name]).shape for name in kept}
+
     def train_spec(self, architecture: str, shortcut: str, seed: int) -> TrainSpec:
         """The spec of one run, given its labels."""
         return TrainSpec(self.architectures[architecture], self.shortcuts[shortcut], seed, self.training[architecture])
@@ -99,8 +115,8 @@ class Plan:
 def load(config: Mapping[str, Any]) -> Plan:
     """Check a configuration and plan it; raises `UserError`: which key, what was expected."""
     experiment = _validated(Experiment, dict(config))
-    data, shape = _data(experiment.data)
-    architectures, training, stacked = {}, {}, []
+    data, images = _data(experiment.data)
+    architectures, places, training, stacked = {}, {}, {}, []
     for label, entry in experiment.architectures.items():
         where = f"architectures.{label}"
         values = dict(entry or {})
@@ -108,9 +124,13 @@ def load(config: Mapping[str, Any]) -> Plan:
         stacked += [label] if stack else []
         architectures[label], options = read_plugin("architecture", label, values, where)
         try:
-            options.check(shape)
+            options.check(images.shape)
+            places[label] = options.places(images.shape, images.classes)
         except ValueError as error:
-            raise UserError(f"{where}: {error}; the images of '{experiment.data.kind}' are {_sizes(shape)}") from None
+            sizes = _sizes(images.shape)
+            raise UserError(f"{where}: {error}; the images of '{experiment.data.kind}' are {sizes}") from None
+        except NotImplementedError as error:
+            raise UserError(f"{where}: {error}: CONTRIBUTING.md says what is expected") from None
     shortcuts = {
         label: read_plugin("shortcut", label, entry, f"shortcuts.{label}")[0]
         for label, entry in experiment.shortcuts.items()
@@ -126,11 +146,15 @@ def load(config: Mapping[str, Any]) -> Plan:
     }
     read_out = experiment.activations.model_dump()
     activations = ActivationsSpec(**read_out | {"probe_noise": read_out["probe_noise"] or None})
+    _check_sites(activations, places, shortcuts)
     truths = _truths(experiment.accuracy, measures)
     return Plan(
         experiment,
         data,
+        images.size,
+        images.shape,
         architectures,
+        places,
         training,
         stacked,
         shortcuts,
@@ -142,6 +166,27 @@ def load(config: Mapping[str, Any]) -> Plan:
         _histograms(experiment),
         claims.resolve(experiment.claims, architectures, shortcuts, experiment.phases.margin),
     )
+
+
+def sites(places: Places, shortcut: str) -> dict[str, tuple[int, ...]]:
+    """Site -> shape of one sample's activation, in order of visit, of a network with this shortcut kind."""
+    return {
+        f"{place}.{part}": tuple(shape)
+        for place, shape in places.items()
+        for part in (registry.parts(shortcut) if isinstance(shape, Addition) else ("z",))
+    }
+
+
+def _check_sites(activations: ActivationsSpec, places: dict[str, Places], shortcuts: dict[str, Plugin]) -> None:
+    for architecture in places:
+        for shortcut, plugin in shortcuts.items():
+            try:
+                activations.kept(list(sites(places[architecture], plugin.kind)))
+            except UserError as error:
+                raise UserError(
+                    f"{error} (of architectures.{architecture} with shortcuts.{shortcut}; every pattern has to match "
+                    "in every network)"
+                ) from None
 
 
 def _reconstructions(experiment: Experiment, measures: dict[str, MeasuresSpec]) -> ReconstructionsSpec | None:
@@ -174,7 +219,8 @@ def _sizes(shape: Shape) -> str:
     return "x".join(str(size) for size in shape) + " (channels x height x width)"
 
 
-def _data(data: Data) -> tuple[DataSpec, Shape]:
+def _data(data: Data) -> tuple[DataSpec, Any]:
+    """How the images are split, and the options of their data set."""
     options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
     held_out = {} if data.probe == "all" else {"probe": data.probe}
     held_out["validation"] = data.validation
@@ -185,7 +231,7 @@ def _data(data: Data) -> tuple[DataSpec, Shape]:
             f"'{data.kind}'"
         )
     source = spelled_out(data.kind, options)
-    return DataSpec(source, data.probe, data.validation, data.train, data.split_seed), options.shape
+    return DataSpec(source, data.probe, data.validation, data.train, data.split_seed), options
 
 
 def _truths(accuracy: Accuracy, measures: dict[str, MeasuresSpec]) -> dict[str, TruthsSpec]:

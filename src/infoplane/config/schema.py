@@ -1,11 +1,12 @@
 """The configuration of an experiment: every key, its meaning and its default.
 
 Identity and labels: everything here changes results except ``experiment``, ``results``, ``device``, ``slots``,
-``reuse``, ``claims``, ``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name things.
-Every default is ours unless its description says otherwise. The plug-in sections are read against each plug-in's own
-``Options`` in `infoplane.config.plugins`.
+``disk``, ``reuse``, ``claims``, ``training.stack_seeds`` (beyond rounding) and the labels of plug-ins, which only name
+things. Every default is ours unless its description says otherwise. The plug-in sections are read against each
+plug-in's own ``Options`` in `infoplane.config.plugins`.
 """
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -111,6 +112,27 @@ class Activations(Section):
     )
 
 
+class Disk(Section):
+    """Room for activations, by far the largest results; their size is predicted before anything runs."""
+
+    budget: float | Literal["auto", "none"] = Field(
+        "auto", description="GB (10^9 bytes) for all runs together; auto: what is free on the disk; none: no limit"
+    )
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _an_amount(cls, budget: Any) -> Any:
+        if budget in ("auto", "none"):
+            return budget
+        try:
+            amount = float(budget)  # on the command line everything is a string
+        except (TypeError, ValueError):
+            amount = math.nan
+        if isinstance(budget, bool) or not 0 < amount < math.inf:
+            raise ValueError(f"expected a number of GB above 0, 'auto' or 'none', got {budget!r}")
+        return amount
+
+
 class AccuracyOfOne(Section):
     """What differs for one measure family; null: as for all."""
 
@@ -179,6 +201,7 @@ class Experiment(Section):
     seeds: list[int] = Field([0], description="one run per architecture, shortcut and seed")
     training: Training = Training()
     activations: Activations = Activations()
+    disk: Disk = Disk()
     measures: PluginSection = Field({"kernel": None}, description="label -> options; kind: the label's plug-in")
     charts: PluginSection = Field(
         {"information_plane": None}, description="label -> options; kind: the label's plug-in"

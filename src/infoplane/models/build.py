@@ -17,8 +17,8 @@ def build(architecture: Plugin, shortcut: Plugin, shape: Shape, classes: int, se
     plugin = registry.load("architecture", architecture.kind)
     options = plugin.Options(**architecture.options)
     torch.manual_seed(seed)
-    additions = Additions(shortcut.kind, shortcut.options, options, options.additions)
+    additions = Additions(shortcut.kind, shortcut.options, options, options.additions(shape, classes))
     network: nn.Module = plugin.Network(options, shape, classes, additions)
-    if additions.made != options.additions:
-        raise ValueError(f"{architecture.kind}: {additions.made} additions made, {options.additions} declared")
+    if additions.made != additions.total:
+        raise ValueError(f"{architecture.kind}: {additions.made} additions made, {additions.total} declared")
     return network

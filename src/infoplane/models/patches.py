@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from infoplane.options import Shape
+from infoplane.options import Shape, count_patches
 
 
 class PatchEmbedding(nn.Module):
@@ -10,7 +10,7 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, shape: Shape, patch: int, dim: int) -> None:
         super().__init__()
-        self.tokens = (shape[1] // patch) * (shape[2] // patch)
+        self.tokens = count_patches(patch, shape)
         self.projection = nn.Conv2d(shape[0], dim, patch, patch)
 
     def forward(self, x: Tensor) -> Tensor:

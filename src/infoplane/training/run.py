@@ -24,7 +24,7 @@ from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import checkpoint_name, read_tensors, write_tensors
 from infoplane.training.history import write_history
 from infoplane.training.learner import Learner, Solo, part
-from infoplane.training.schedule import checkpoint_steps, learning_rate
+from infoplane.training.schedule import learning_rate
 from infoplane.training.state import StateFolder, digest
 
 SAVE_EVERY_SECONDS = 30.0
@@ -96,7 +96,7 @@ class Run:
         """specs: of each member of the learner; they differ in their seed alone."""
         self.specs, self.learner, self.images, self.folder, self.device = specs, learner, images, folder, device
         self.training = specs[0].training
-        self.checkpoint_steps = set(checkpoint_steps(self.training.checkpoints, self.training.steps))
+        self.checkpoint_steps = set(self.training.checkpoints.taken(self.training.steps))
         self.step = 0
         self.records = [Record() for _ in specs]
         self.seconds, self.last_save = 0.0, time.monotonic()

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from infoplane.config.demand import MODELLED, work_seconds
+from infoplane.config.demand import OF_A_RUN, work_seconds
 from infoplane.config.disk import dump_bytes
 from infoplane.config.load import Plan, load
 from infoplane.errors import UserError
@@ -97,7 +97,7 @@ def _kinds(rule: str, wildcards: Any, plan: Plan, experiment: str) -> list[Kind]
 def _reckoned(plan: Plan, rule: str, wildcards: Any) -> float | None:
     """Seconds by the size of the job alone; None where nothing is known of how it grows."""
     architecture = wildcards.get("architecture")
-    if rule not in MODELLED or architecture not in plan.architectures:
+    if rule not in OF_A_RUN or architecture not in plan.architectures:
         return None
     return work_seconds(plan, rule, architecture)
 

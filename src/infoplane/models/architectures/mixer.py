@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infoplane.models.patches import PatchEmbedding
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
-from infoplane.options import ResidualOptions, Shape, require_patches, require_positive
+from infoplane.options import Addition, Places, ResidualOptions, Shape, count_patches, require_patches, require_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +29,14 @@ class Options(ResidualOptions):
     def __post_init__(self) -> None:
         require_positive(self, "patch", "dim", "blocks", "token_dim", "channel_dim")
 
-    @property
-    def additions(self) -> int:
-        return 2 * self.blocks
-
     def check(self, shape: Shape) -> None:
         require_patches(self.patch, shape)
+
+    def places(self, shape: Shape, classes: int) -> Places:
+        tokens = count_patches(self.patch, shape), self.dim
+        parts = [f"block{block + 1}_{part}" for block in range(self.blocks) for part in ("token", "channel")]
+        additions = {part: Addition(tokens) for part in parts}
+        return {"stem": tokens, **additions, "readout": (self.dim,), "logits": (classes,)}
 
 
 def mlp(features: int, hidden: int) -> nn.Sequential:

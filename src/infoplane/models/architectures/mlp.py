@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infoplane.models.nonlinearities import ACTIVATIONS
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
-from infoplane.options import ResidualOptions, Shape, require_positive
+from infoplane.options import Addition, Places, ResidualOptions, Shape, require_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Options(ResidualOptions):
     def __post_init__(self) -> None:
         require_positive(self, "width", "blocks", "layers_per_branch")
 
-    @property
-    def additions(self) -> int:
-        return self.blocks
+    def places(self, shape: Shape, classes: int) -> Places:
+        blocks = {f"block{block + 1}": Addition((self.width,)) for block in range(self.blocks)}
+        return {"stem": (self.width,), **blocks, "logits": (classes,)}
 
 
 class Network(nn.Module):

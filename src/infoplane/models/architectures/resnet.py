@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from infoplane.models.residual import Additions, Match
 from infoplane.models.sites import Site
-from infoplane.options import ResidualOptions, Shape, require, require_positive
+from infoplane.options import Addition, Places, ResidualOptions, Shape, require, require_positive
 
 UNSTACKABLE = "BatchNorm's running statistics are each network's own"
 
@@ -29,10 +29,6 @@ class Options(ResidualOptions):
     def __post_init__(self) -> None:
         require_positive(self, "width", "blocks", "stages", "stem_pool")
 
-    @property
-    def additions(self) -> int:
-        return self.blocks * self.stages
-
     def check(self, shape: Shape) -> None:
         _, height, width = shape
         factor = self.stem_pool * 2 ** (self.stages - 1)
@@ -41,6 +37,14 @@ class Options(ResidualOptions):
             f"stem_pool {self.stem_pool} and {self.stages} stages divide height and width by {factor}, "
             f"which {height}x{width} images do not allow",
         )
+
+    def places(self, shape: Shape, classes: int) -> Places:
+        maps = [
+            (self.width * 2**stage, *(side // (self.stem_pool * 2**stage) for side in shape[1:]))
+            for stage in range(self.stages)
+        ]
+        blocks = {f"block{i + 1}": Addition(maps[i // self.blocks]) for i in range(self.stages * self.blocks)}
+        return {"stem": maps[0], **blocks, "readout": maps[-1][:1], "logits": (classes,)}
 
 
 class Branch(nn.Sequential):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from infoplane.models.nonlinearities import ACTIVATIONS
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
-from infoplane.options import ResidualOptions, Shape, require
+from infoplane.options import Addition, Places, ResidualOptions, Shape, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class Options(ResidualOptions):
             f"widths must name the units, at least 1, of one hidden layer or more, got {list(self.widths)}",
         )
 
-    @property
-    def additions(self) -> int:
-        return len(self.widths)
+    def places(self, shape: Shape, classes: int) -> Places:
+        blocks = {f"block{index + 1}": Addition((width,)) for index, width in enumerate(self.widths)}
+        return {**blocks, "logits": (classes,)}
 
 
 class MatchFeatures(nn.Module):

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from infoplane.models.patches import PatchEmbedding
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
-from infoplane.options import ResidualOptions, Shape, require, require_patches, require_positive
+from infoplane.options import (
+    Addition,
+    Places,
+    ResidualOptions,
+    Shape,
+    count_patches,
+    require,
+    require_patches,
+    require_positive,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +42,14 @@ class Options(ResidualOptions):
         require_positive(self, "patch", "dim", "blocks", "heads", "mlp_ratio")
         require(self.dim % self.heads == 0, f"heads ({self.heads}) must divide dim ({self.dim})")
 
-    @property
-    def additions(self) -> int:
-        return 2 * self.blocks
-
     def check(self, shape: Shape) -> None:
         require_patches(self.patch, shape)
+
+    def places(self, shape: Shape, classes: int) -> Places:
+        tokens = count_patches(self.patch, shape) + (self.pool == "cls"), self.dim
+        parts = [f"block{block + 1}_{part}" for block in range(self.blocks) for part in ("attention", "mlp")]
+        additions = {part: Addition(tokens) for part in parts}
+        return {"stem": tokens, **additions, "readout": (self.dim,), "logits": (classes,)}
 
 
 class Attention(nn.Module):

@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from infoplane.models.residual import Place
 
+PARTS = ("f", "z")
+
 
 class Shortcut(nn.Module):
     def __init__(self, options: None, place: Place) -> None:
