@@ -94,14 +94,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"training": {"checkpoints": {"stages": [[20, 0]]}}}, "stages must be pairs [until, every]"),
     ({"training": {"checkpoints": {"stages": []}}}, "stages must be pairs [until, every]"),
-    (
-        {"training": {"stack_seeds": True}},
-        "architectures.resnet: training.stack_seeds: networks with the architecture 'resnet' cannot learn side by side",
-    ),
-    (
-        {"architectures": {"mlp": {"training": {"stack_seeds": True}}}, "shortcuts": {"stochastic_depth": None}},
-        "architectures.mlp: training.stack_seeds: networks with the shortcut 'stochastic_depth' cannot learn side by",
-    ),
     ({"architectures": {"tapered_mlp": {"widths": []}}}, "widths must name the units, at least 1, of one hidden layer"),
     ({"seeds": []}, "seeds is empty, so there is nothing to run"),
     ({"shortcuts": {}}, "shortcuts is empty, so there is nothing to run"),
@@ -119,6 +111,20 @@ def test_wrong_configurations_are_one_clear_sentence(wrong: dict[str, Any], sent
     with pytest.raises(UserError) as caught:
         load(wrong)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_plugins_that_cannot_be_stacked_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacked = {"architectures": {"mlp": {"training": {"stack_seeds": True}}}, "shortcuts": {"gated": None}}
+    assert load(stacked).stacked
+    for role, kind in (("architecture", "mlp"), ("shortcut", "gated")):
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "unstackable", lambda *asked, said=(role, kind): "of a reason" * (asked == said))
+            with pytest.raises(UserError) as caught:
+                load(stacked)
+            assert str(caught.value) == (
+                f"architectures.mlp: training.stack_seeds: networks with the {role} '{kind}' cannot learn side by "
+                "side (of a reason): leave stack_seeds false."
+            )
 
 
 def test_specs_hold_every_option_and_no_label() -> None:

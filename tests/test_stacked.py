@@ -1,87 +1,37 @@
 """Seeds trained side by side: each as its solo run, one that diverges, resuming, bad input."""
 
-import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import REPOSITORY
+from stacked_runs import (
+    SEEDS,
+    Make,
+    assert_alike,
+    assert_only_the_second_ended,
+    compared,
+    cut_at,
+    outputs,
+    poisoned_at,
+    rows,
+    stack_of,
+    stacked,
+)
 
 from infoplane import registry
 from infoplane.errors import UserError
-from infoplane.specs import CheckpointSpec, Plugin, StackSpec, TrainSpec
+from infoplane.specs import CheckpointSpec, Plugin, StackSpec
 from infoplane.storage.checkpoints import CheckpointFile
-from infoplane.storage.parquet import read_rows
-from infoplane.training import run as run_module
-from infoplane.training import stack as stack_module
-from infoplane.training.run import train
-from infoplane.training.stack import train_stack
-
-CPU = torch.device("cpu")
-Make = Callable[..., TrainSpec]
-SEEDS = [3, 0, 7]
-TOLERANCE = 2e-4
-"""Largest difference in any weight and any loss between a stacked and a solo run of these 12 steps (float32)."""
 
 STACKABLE = [name for name in registry.names("architecture") if not registry.unstackable("architecture", name)]
 SHORTCUTS = [name for name in registry.names("shortcut") if not registry.unstackable("shortcut", name)]
-
-
-def stack_of(spec: TrainSpec, seeds: list[int] = SEEDS) -> StackSpec:
-    return StackSpec(spec.architecture, spec.shortcut, seeds, spec.training)
-
-
-def outputs(folder: Path, seeds: list[int] = SEEDS) -> list[tuple[Path, Path]]:
-    return [(folder / f"{seed}.safetensors", folder / f"{seed}.parquet") for seed in seeds]
-
-
-def stacked(
-    spec: StackSpec, splits: dict[str, Path], folder: Path, state: Path | None = None
-) -> list[tuple[Path, Path]]:
-    made = outputs(folder, spec.seeds)
-    train_stack(spec, splits["train"], splits["validation"], made, state or folder / "state", CPU)
-    return made
-
-
-def solo(spec: TrainSpec, splits: dict[str, Path], folder: Path) -> tuple[Path, Path]:
-    made = folder / "checkpoints.safetensors", folder / "history.parquet"
-    train(spec, splits["train"], splits["validation"], *made, folder / "state", CPU)
-    return made
-
-
-def rows(history: Path) -> list[dict[str, float | None]]:
-    return read_rows(history)[0].drop(["seconds"]).to_pylist()  # type: ignore[no-any-return]
-
-
-def assert_alike(one: tuple[Path, Path], other: tuple[Path, Path]) -> None:
-    """Same steps and spec; weights, losses and norms within the tolerance."""
-    a, b = CheckpointFile(one[0]), CheckpointFile(other[0])
-    assert a.steps == b.steps and a.metadata["spec"] == b.metadata["spec"]
-    about = [{k: v for k, v in file.metadata.items() if k != "stacked_seeds"} for file in (a, b)]
-    assert about[0] == about[1]
-    for step in a.steps:
-        first, second = a.load(step), b.load(step)
-        assert list(first) == list(second)
-        for name in first:
-            torch.testing.assert_close(first[name], second[name], rtol=TOLERANCE, atol=TOLERANCE, msg=f"{step}/{name}")
-    for left, right in zip(rows(one[1]), rows(other[1]), strict=True):
-        assert left.keys() == right.keys()
-        assert [key for key in left if left[key] is None] == [key for key in right if right[key] is None]
-        for key in left:
-            assert left[key] is None or left[key] == pytest.approx(right[key], rel=1e-3, abs=TOLERANCE), key
-
-
-def compared(spec: TrainSpec, splits: dict[str, Path], folder: Path) -> None:
-    for seed, made in zip(SEEDS, stacked(stack_of(spec), splits, folder / "stack"), strict=True):
-        assert_alike(made, solo(replace(spec, seed=seed), splits, folder / f"solo{seed}"))
-    assert not any((folder / "stack" / "state").iterdir())
 
 
 @pytest.mark.parametrize("architecture", STACKABLE)
@@ -145,25 +95,9 @@ def test_a_member_does_not_depend_on_its_neighbours(train_spec: Make, splits: di
 def test_one_that_diverges_neither_stops_nor_poisons_the_others(
     train_spec: Make, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = train_spec("mlp", steps=20, log_every=4, learning_rate=0.01)
-    healthy = stacked(stack_of(spec), splits, tmp_path / "healthy")
-    update = stack_module.Stack.update
-
-    def poisoned(self: stack_module.Stack, step: int, rate: float, with_norms: bool) -> None:
-        if step == 9:
-            with torch.no_grad():
-                self.stacked["stem.1.weight"][1] = math.inf
-        update(self, step, rate, with_norms)
-
-    monkeypatch.setattr(stack_module.Stack, "update", poisoned)
-    made = stacked(stack_of(spec), splits, tmp_path / "poisoned")
-    ended = CheckpointFile(made[1][0])
-    assert ended.metadata["status"] == "diverged" and ended.metadata["diverged_at"] == 12
-    assert ended.steps[0] == 0 and max(ended.steps) < 12 and rows(made[1][1])[-1]["step"] == 12
-    assert all(torch.isfinite(tensor).all() for step in ended.steps for tensor in ended.load(step).values())
-    for member in (0, 2):
-        assert made[member][0].read_bytes() == healthy[member][0].read_bytes()
-        assert rows(made[member][1]) == rows(healthy[member][1])
+    spec = stack_of(train_spec("mlp", steps=20, log_every=4, learning_rate=0.01))
+    healthy, made = poisoned_at(9, "stem.1.weight", spec, splits, tmp_path, monkeypatch)
+    assert_only_the_second_ended(healthy, made, row=12)
 
 
 def test_all_diverged_ends_early(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
@@ -177,33 +111,7 @@ def test_all_diverged_ends_early(train_spec: Make, splits: dict[str, Path], tmp_
 def test_interrupted_stack_ends_like_an_uninterrupted_one(
     stop: int, train_spec: Make, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = stack_of(train_spec("mlp", optimizer="adam", learning_rate=0.01))
-    whole = stacked(spec, splits, tmp_path / "whole")
-    monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0.0)
-    update = run_module.Run._update
-
-    def dies(self: run_module.Run, step: int) -> None:
-        update(self, step)
-        if step + 1 == stop:
-            raise KeyboardInterrupt
-
-    state = tmp_path / "state"
-    monkeypatch.setattr(run_module.Run, "_update", dies)
-    with pytest.raises(KeyboardInterrupt):
-        stacked(spec, splits, tmp_path / "cut", state)
-    assert not (tmp_path / "cut").exists()
-    updates: list[int] = []
-
-    def noted(self: run_module.Run, step: int) -> None:
-        updates.append(step)
-        update(self, step)
-
-    monkeypatch.setattr(run_module.Run, "_update", noted)
-    resumed = stacked(spec, splits, tmp_path / "cut", state)
-    assert updates == list(range(stop - 1, spec.training.steps))
-    for again, before in zip(resumed, whole, strict=True):
-        assert again[0].read_bytes() == before[0].read_bytes() and rows(again[1]) == rows(before[1])
-    assert not any(state.iterdir())
+    cut_at(stop, stack_of(train_spec("mlp", optimizer="adam", learning_rate=0.01)), splits, tmp_path, monkeypatch)
 
 
 def script(spec: StackSpec, splits: dict[str, Path], folder: Path) -> subprocess.Popen[str]:
@@ -234,14 +142,6 @@ def test_terminated_process_keeps_its_state_and_resumes(
     for seed, before in zip(SEEDS, whole, strict=True):
         assert (tmp_path / f"{seed}.safetensors").read_bytes() == before[0].read_bytes()
         assert rows(tmp_path / f"{seed}.parquet") == rows(before[1])
-
-
-# --- what cannot be stacked
-
-
-def test_batchnorm_is_refused(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="networks with BatchNorm cannot learn side by side"):
-        stacked(stack_of(train_spec("resnet")), splits, tmp_path)
 
 
 def test_a_truncated_split_is_one_sentence(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:

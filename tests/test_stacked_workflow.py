@@ -101,9 +101,21 @@ def test_the_training_loop_concerns_both(workflow: Workflow) -> None:
 
 def test_networks_that_cannot_be_stacked_are_refused_before_anything_runs(tmp_path: Path) -> None:
     workflow = Workflow.copy_to(tmp_path / "copy", experiment() | {"training": {"stack_seeds": True}})
+    resnet = workflow.root / "src" / "infoplane" / "models" / "architectures" / "resnet.py"
+    resnet.write_text(resnet.read_text() + 'UNSTACKABLE = "its members talk to each other"\n')
     done = workflow.snakemake("-n", check=False)
     assert done.returncode != 0
     assert (
         "error: experiment.yaml: architectures.resnet: training.stack_seeds: networks with the architecture 'resnet' "
-        "cannot learn side by side (BatchNorm's running statistics are each network's own): leave stack_seeds false."
+        "cannot learn side by side (its members talk to each other): leave stack_seeds false."
     ) in done.stdout
+
+
+def test_networks_with_batchnorm_are_one_job_too(tmp_path: Path) -> None:
+    workflow = Workflow.copy_to(tmp_path / "copy", experiment() | {"training": {"stack_seeds": True}})
+    workflow.snakemake("--until", "train_stack")
+    for seed in (0, 1):
+        folder = workflow.results / "train" / "resnet" / "none" / f"seed{seed}"
+        about = CheckpointFile(folder / "checkpoints.safetensors").metadata
+        assert about["stacked_seeds"] == [0, 1] and about["status"] == "finished"
+    assert workflow.pending() == LEFT

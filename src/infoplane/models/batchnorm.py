@@ -5,6 +5,7 @@ its activations are read, they are replaced by the plain average over a fixed se
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,12 @@ BATCH = 256
 
 def has_batchnorm(network: nn.Module) -> bool:
     """Whether there is anything to recalibrate."""
-    return any(isinstance(module, _BatchNorm) for module in network.modules())
+    return bool(batchnorms(network))
+
+
+def batchnorms(network: nn.Module) -> dict[str, _BatchNorm]:
+    """Name -> BatchNorm, in order of definition."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
 
 
 @torch.no_grad()
@@ -27,13 +33,26 @@ def recalibrated(network: nn.Module, images: Tensor) -> nn.Module:
     The network itself is left as it is. Without BatchNorm, or without images, the copy keeps its statistics.
     """
     clone = copy.deepcopy(network).eval()
-    norms = [module for module in clone.modules() if isinstance(module, _BatchNorm)]
+    norms = batchnorms(clone).values()
     if not norms or not len(images):
         return clone
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
+    take_averages(clone, images, clone)
+    return clone
+
+
+def take_averages(network: nn.Module, images: Tensor, forward: Callable[[Tensor], object]) -> None:
+    """Have ``forward`` pass ``images`` (n, C, H, W) through a network in evaluation mode whose BatchNorms learn alone.
+
+    Their statistics, which must be finite beforehand, end as the plain average over the batches.
+    """
+    norms = batchnorms(network).values()
+    for norm in norms:
         norm.train()
-    for batch in images.split(BATCH):
-        clone(batch)
-    return clone.eval()
+    for count, batch in enumerate(images.split(BATCH), 1):
+        for norm in norms:
+            norm.momentum = 1 / count
+        forward(batch)
+    for norm in norms:
+        norm.eval()

@@ -69,7 +69,7 @@ class Solo:
         self.gradient_norms: list[float | None] = [None]
 
     def update(self, step: int, rate: float, with_norms: bool) -> None:
-        torch.manual_seed(self.spec.seed * 1_000_003 + step)  # what a network draws at random (stochastic depth)
+        torch.manual_seed(step_seed(self.spec.seed, step))
         rows = self.batches.rows(step)
         labels = self.labels[rows]
         half = self.training.precision == "bfloat16"
@@ -112,6 +112,11 @@ class Solo:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.network.load_state_dict(part(tensors, "network/"))
         optimizers.load_state(self.optimizer, part(tensors, "optimizer/"))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """What a network draws at random in a step (stochastic depth) is drawn with."""
+    return seed * 1_000_003 + step
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

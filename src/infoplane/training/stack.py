@@ -6,7 +6,6 @@ and label noise of its solo run and shares nothing with the others, so its resul
 the rounding of batched products and of the fused optimiser.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +13,16 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from infoplane.data.images import Split, read_split
 from infoplane.data.resident import ResidentSplit
-from infoplane.errors import UserError
-from infoplane.models.batchnorm import has_batchnorm
+from infoplane.models.batchnorm import SAMPLES, batchnorms, take_averages
 from infoplane.models.build import build
 from infoplane.specs import StackSpec
 from infoplane.training import optimizer as optimizers
 from infoplane.training.batches import Batches, with_label_noise
 from infoplane.training.learner import EVALUATION_BATCH, part
+from infoplane.training.members import Members
 from infoplane.training.run import Run, reproducible
 from infoplane.training.state import StateFolder, digest
 
@@ -41,7 +38,7 @@ def train_stack(
     """Train one network per seed and write the checkpoints and the history of each, as `infoplane.training.run.train`.
 
     outputs: checkpoints and history of each seed, in the order of ``spec.seeds``. A member that diverges ends there,
-    the others go on. Raises `UserError` for splits that cannot be read and for networks that cannot be stacked.
+    the others go on. Raises `UserError` for splits that cannot be read.
     """
     reproducible()
     images, validation = read_split(train_split), read_split(validation_split)
@@ -52,9 +49,17 @@ def train_stack(
 
 
 class Stack:
-    """A `Learner` of several members; raises `UserError` for networks that cannot be stacked."""
+    """A `Learner` of several members."""
 
-    def __init__(self, spec: StackSpec, train_images: Split, validation: Split, device: torch.device) -> None:
+    def __init__(
+        self,
+        spec: StackSpec,
+        train_images: Split,
+        validation: Split,
+        device: torch.device,
+        in_turn: bool | None = None,
+    ) -> None:
+        """in_turn: whether the members compute one after the other; None: where `members` says that it is faster."""
         self.training = spec.training
         self.images, self.validation = ResidentSplit(train_images, device), ResidentSplit(validation, device)
         samples, classes = len(self.images), train_images.classes
@@ -65,11 +70,8 @@ class Stack:
         networks = [
             build(spec.architecture, spec.shortcut, train_images.shape, classes, seed).to(device) for seed in spec.seeds
         ]
-        if has_batchnorm(networks[0]):
-            raise UserError("networks with BatchNorm cannot learn side by side: leave training.stack_seeds false.")
-        self.template = copy.deepcopy(networks[0])
-        """What is computed; its own weights are never used."""
-        self.parameters = sum(p.numel() for p in self.template.parameters())
+        self.members = Members(networks[0], spec.seeds, device, in_turn)
+        self.parameters = sum(p.numel() for p in networks[0].parameters())
         self.stacked = _stacked(networks)
         self.optimizer = optimizers.make(list(self.stacked.values()), self.training, stacked=True)
         self.sums = torch.zeros(len(networks), 3, dtype=torch.float64, device=device)
@@ -78,9 +80,10 @@ class Stack:
     def update(self, step: int, rate: float, with_norms: bool) -> None:
         rows = torch.stack([batches.rows(step) for batches in self.batches])  # (members, batch)
         labels = self.labels.gather(1, rows)
+        images = self.images.normalised(rows.movedim(0, self.members.axis))
         half = self.training.precision == "bfloat16"
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=half):
-            logits = self._logits(self.images.normalised(rows), 0)
+            logits = self.members.learn(self.stacked, images, step)
         losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
         losses = losses.view(labels.shape).mean(1)
         self.optimizer.zero_grad()
@@ -97,20 +100,31 @@ class Stack:
 
     @torch.no_grad()
     def evaluate(self) -> list[tuple[float, float]]:
-        trained = [value for value in self.stacked.values() if value.is_floating_point()]
-        finite = torch.stack([torch.isfinite(_rows(value)).all(1) for value in trained]).all(0).tolist()
+        """With recalibrated BatchNorm statistics."""
+        weights = [self.stacked[name] for name, _ in self.members.learning.named_parameters()]
+        finite = torch.stack([torch.isfinite(_rows(value)).all(1) for value in weights]).all(0).tolist()
         totals = torch.zeros(len(self.batches), 2, dtype=torch.float64, device=self.sums.device)
-        self.template.eval()
+        tensors = self._recalibrated()
         for start in range(0, len(self.validation), EVALUATION_BATCH):
             rows = slice(start, start + EVALUATION_BATCH)
             labels = self.validation.labels[rows].expand(len(totals), -1)
-            logits = self._logits(self.validation.normalised(rows), None)
+            logits = self.members.read(tensors, self.validation.normalised(rows))
             losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
             totals[:, 0] += losses.view(labels.shape).sum(1)
             totals[:, 1] += (logits.argmax(2) == labels).sum(1)
-        self.template.train()
         scores = (totals / len(self.validation)).tolist()
         return [(s[0], s[1]) if fine else (math.nan, math.nan) for s, fine in zip(scores, finite, strict=True)]
+
+    def _recalibrated(self) -> dict[str, Tensor]:
+        """The members' tensors with BatchNorm statistics taken anew; those that training keeps are left as they are."""
+        network = self.members.reading
+        norms = batchnorms(network)
+        statistics = [f"{norm}.{name}" for norm, module in norms.items() for name, _ in module.named_buffers()]
+        tensors = self.stacked | {name: torch.zeros_like(self.stacked[name]) for name in statistics}
+        if norms:
+            images = self.images.normalised(slice(SAMPLES))
+            take_averages(network, images, lambda batch: self.members.read(tensors, batch))
+        return tensors
 
     def weights(self) -> list[dict[str, Tensor]]:
         return [{name: value[member] for name, value in self.stacked.items()} for member in range(len(self.batches))]
@@ -124,15 +138,6 @@ class Stack:
             for name, value in part(tensors, "network/").items():
                 self.stacked[name].copy_(value)
         optimizers.load_state(self.optimizer, part(tensors, "optimizer/"))
-
-    def _logits(self, images: Tensor, members: int | None) -> Tensor:
-        """Of every member, (members, n, classes); members: which axis of the images counts them, None where shared."""
-
-        def one(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-            return functional_call(self.template, weights, (x,))
-
-        with sdpa_kernel(SDPBackend.MATH):  # the one kind of attention that can be batched over members
-            return vmap(one, (0, members))(self.stacked, images)
 
 
 def _rows(stacked: Tensor) -> Tensor:

@@ -13,8 +13,6 @@ from infoplane.models.residual import Additions, Match
 from infoplane.models.sites import Site
 from infoplane.options import Addition, Places, ResidualOptions, Shape, require, require_positive
 
-UNSTACKABLE = "BatchNorm's running statistics are each network's own"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ResidualOptions):

@@ -7,13 +7,11 @@ probability falls linearly with depth from 1 to its final value (their equation 
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from torch import Tensor, nn
 
+from infoplane.models.draws import uniform
 from infoplane.models.residual import Place
 from infoplane.options import require
-
-UNSTACKABLE = "its branches are drawn at random, for every seed its own"
 
 
 @dataclass(frozen=True)
@@ -32,5 +30,4 @@ class Shortcut(nn.Module):
     def forward(self, x: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training:
             return x, self.survival * f
-        alive = torch.rand(len(f), *[1] * (f.ndim - 1), device=f.device, dtype=f.dtype) < self.survival
-        return x, alive * f
+        return x, (uniform(f) < self.survival) * f
