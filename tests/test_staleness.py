@@ -61,7 +61,7 @@ def test_snakemake_itself_would_run_the_same(workflow: Workflow, monkeypatch: py
     assert workflow.pending() == mutation.reruns
     for _ in range(2):
         said = workflow.snakemake("why").stdout
-        assert "measures.kernel.folds: 5 → 4" in said and "it reads what will be made anew by measures" in said
+        assert "measures.kernel.folds: 5 → 4" in said and "it reads what will be made anew by tables" in said
 
 
 def test_the_documentation_has_the_table() -> None:

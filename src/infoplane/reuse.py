@@ -8,9 +8,9 @@ the files that it knows, does not know of them. What is taken from the shelf is 
 
 import contextlib
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from infoplane.provenance import versions
@@ -37,61 +37,79 @@ def fingerprint(spec: Spec, code: Path, plugins: Sequence[tuple[Role, str]], *da
 
 
 class Shelf:
-    """Finished results by fingerprint; ``folder`` None: nothing is kept and nothing is found."""
+    """Finished results by fingerprint; ``folder`` None: nothing is kept and nothing is found.
+
+    Under a fingerprint lies a folder for each experiment that has made or taken the result, with a link to its files.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def take(self, key: str, outputs: Sequence[Path]) -> bool:
         """Copy what is kept under this key to the outputs, atomically one by one; whether it was there."""
-        entry = self._entry(key)
-        if entry is None or not entry.is_dir():
-            return False
-        try:
-            for place, output in zip(_places(entry, outputs), outputs, strict=True):
-                with atomic_path(output) as temporary:
-                    shutil.copyfile(place, temporary)
-        except FileNotFoundError:
-            return False  # it was cleared away at this moment; the job makes its own
-        return True
+        for kept in self._kept(key):
+            try:
+                for place, output in zip(_places(kept, outputs), outputs, strict=True):
+                    with atomic_path(output) as temporary:
+                        shutil.copyfile(place, temporary)
+            except FileNotFoundError:
+                continue  # it is being cleared away; another may be there, or else the job makes its own
+            self.keep(key, outputs)
+            return True
+        return False
 
     def keep(self, key: str, outputs: Sequence[Path]) -> None:
-        """Keep finished outputs under this key; on a file system without hard links nothing is kept."""
+        """Keep finished outputs under this key; on a file system without hard links nothing is kept.
+
+        What lies there already and no experiment has any more gives way to them.
+        """
         entry = self._entry(key)
-        if entry is None or entry.exists():
+        if entry is None:
             return
-        making = entry.with_name(f".{key}.{os.getpid()}")
+        others = self._kept(key)
+        name = uuid.uuid4().hex
+        making = entry / f".{name}"
         try:
             making.mkdir(parents=True)
             for place, output in zip(_places(making, outputs), outputs, strict=True):
                 place.hardlink_to(output)
-            making.rename(entry)
-        except OSError:  # such links are not to be had here, or another job was faster
+            making.rename(entry / name)
+        except OSError:  # such links are not to be had here
             shutil.rmtree(making, ignore_errors=True)
-
-    def unheld(self) -> Iterator[tuple[Path, int]]:
-        """Entries of which no experiment has any file any more, and the bytes that they take."""
-        for entry in self._entries():
-            with contextlib.suppress(FileNotFoundError):
-                found = [path.stat() for path in entry.iterdir()]
-                if all(file.st_nlink == 1 for file in found):
-                    yield entry, sum(file.st_size for file in found)
+            return
+        for other in others:
+            if _unheld(other) is not None:
+                shutil.rmtree(other, ignore_errors=True)
 
     def clear(self) -> int:
         """Remove what no experiment has any more; the bytes that this freed."""
         freed = 0
-        for entry, size in list(self.unheld()):
-            shutil.rmtree(entry, ignore_errors=True)
-            freed += size
+        for kept in [] if self.folder is None else sorted(self.folder.glob("*/*/*")):
+            size = _unheld(kept)
+            if size is not None:
+                shutil.rmtree(kept, ignore_errors=True)
+                freed += size
+                with contextlib.suppress(OSError):  # another experiment has the same
+                    kept.parent.rmdir()
         return freed
 
     def _entry(self, key: str) -> Path | None:
         """Where a key's files are; in folders of few, by its first digits."""
         return None if self.folder is None else self.folder / key[:2] / key
 
-    def _entries(self) -> list[Path]:
-        return [] if self.folder is None else sorted(self.folder.glob("*/*"))
+    def _kept(self, key: str) -> list[Path]:
+        entry = self._entry(key)
+        return [] if entry is None else sorted(path for path in entry.glob("*") if not path.name.startswith("."))
 
 
-def _places(entry: Path, outputs: Sequence[Path]) -> list[Path]:
-    return [entry / f"{index}{output.suffix}" for index, output in enumerate(outputs)]
+def _unheld(kept: Path) -> int | None:
+    """The bytes of results that lie nowhere but here; None where an experiment has one of them, or they are gone."""
+    try:
+        found = [path.stat() for path in kept.iterdir()]
+    except FileNotFoundError:
+        return None
+    return sum(file.st_size for file in found) if all(file.st_nlink == 1 for file in found) else None
+
+
+def _places(kept: Path, outputs: Sequence[Path]) -> list[Path]:
+    return [kept / f"{index}{output.suffix}" for index, output in enumerate(outputs)]
