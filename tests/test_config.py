@@ -1,5 +1,6 @@
 """The configuration: what is accepted, what is refused and in which words, and what ends up in a spec."""
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from infoplane import registry
 from infoplane.config.load import Run, load
 from infoplane.config.template import default_text, json_schema, schema_text
 from infoplane.errors import UserError
-from infoplane.sources import closure, digest, manifest
+from infoplane.sources import closure, digest, imported, manifest
 from infoplane.specs import ActivationsSpec, DataSpec, MeasuresSpec, StackSpec, TrainSpec
 
 EXPERIMENTS = [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "experiments").glob("*.yaml"))]
@@ -231,3 +232,26 @@ def test_the_digest_of_code_follows_content_and_not_places(tmp_path: Path) -> No
     assert list(here) == ["scripts/train.py", "infoplane/specs.py"]
     assert here == moved and digest(here) == digest(moved) != digest(other)
     assert {name for name in here if here[name] != other[name]} == {"scripts/train.py"}
+
+
+@pytest.mark.parametrize("folder", ["src/infoplane", "scripts"])
+def test_imports_are_read_as_python_reads_them(folder: str) -> None:
+    """By a pattern, which is faster; it may find one too many in a text, and misses none."""
+    paths = list((REPOSITORY / folder).rglob("*.py"))
+    assert len(paths) > 15
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        modules: set[str] = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        found = imported(text)
+        assert modules <= found, path
+        assert {name for name in found - modules if name.startswith("infoplane")} == set(), path
+
+
+def test_imports_in_odd_places() -> None:
+    text = "import a.b as c, d  # e\ndef f():\n    from g import (  # why\n        h,\n        i as j,\n    )\n"
+    assert imported(text) == {"a.b", "d", "g", "g.h", "g.i"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -78,12 +79,12 @@ class Plan:
     claims: dict[str, dict[str, Any]]
     """By label, with all that a claim left open filled in; JSON values."""
 
-    @property
+    @cached_property
     def shown(self) -> list[Run]:
         """The runs of which the report shows pictures: the first seed of every architecture and shortcut."""
         return [run for run in self.runs if run.seed == self.config.seeds[0]]
 
-    @property
+    @cached_property
     def runs(self) -> list[Run]:
         return [
             Run(architecture, shortcut, seed)
