@@ -34,7 +34,7 @@ def main() -> None:
     with lease(args.device, args.slots) as device:
         import torch
 
-        from infoplane.training.stack import train_stack
+        from infoplane.training.run_stack import train_stack
 
         torch.set_num_threads(args.threads)
         pairs = list(zip(args.checkpoints, args.history, strict=True))

@@ -13,8 +13,9 @@ from infoplane.specs import StackSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 from infoplane.storage.parquet import read_rows
 from infoplane.training import run as run_module
-from infoplane.training import stack as stack_module
+from infoplane.training import run_stack as run_stack_module
 from infoplane.training.run import train
+from infoplane.training.run_stack import train_stack
 from infoplane.training.stack import Stack
 
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ WAYS = ("together", "in turn")
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each way in which members can compute, whichever this device and this network would have."""
-    monkeypatch.setattr(stack_module, "Stack", partial(Stack, in_turn=request.param == "in turn"))
+    monkeypatch.setattr(run_stack_module, "Stack", partial(Stack, in_turn=request.param == "in turn"))
     return str(request.param)
 
 
@@ -46,7 +47,7 @@ def stacked(
     spec: StackSpec, splits: dict[str, Path], folder: Path, state: Path | None = None
 ) -> list[tuple[Path, Path]]:
     made = outputs(folder, spec.seeds)
-    stack_module.train_stack(spec, splits["train"], splits["validation"], made, state or folder / "state", CPU)
+    train_stack(spec, splits["train"], splits["validation"], made, state or folder / "state", CPU)
     return made
 
 

@@ -1,5 +1,6 @@
 """A step of a stack never waits for the device: nothing in it asks for a value, so it could be captured as a graph."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,36 @@ def test_nor_does_an_optimiser(optimizer: str, precision: str, stack: Callable[.
     with watching() as found:
         made.update(2, 0.01, False)
     assert not found
+
+
+class Names(TorchDispatchMode):
+    """Which operations were called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("architecture", registry.names("architecture"))
+def test_a_step_of_many_makes_the_calls_of_a_step_of_few(
+    architecture: str, train_spec: Make, splits: dict[str, Path]
+) -> None:
+    images, validation = read_split(splits["train"]), read_split(splits["validation"])
+    made = []
+    for seeds in ([1, 2], [1, 2, 3, 4, 5]):
+        stack = Stack(stack_of(train_spec(architecture), seeds), images, validation, CPU, in_turn=False)
+        stack.update(0, 0.01, False)
+        with Names() as names:
+            stack.update(1, 0.01, False)
+        del names.found["slice"], names.found["detach"]  # views; each member cuts its batch out of its own order
+        made.append(names.found)
+    assert made[0] == made[1]
+    blocks = 2 * 2 + 1  # of two convolutions each, and the stem
+    assert architecture != "resnet" or (made[0]["convolution"], made[0]["native_batch_norm"]) == (blocks, blocks)
 
 
 def test_what_asks_is_seen(stack: Callable[..., Stack]) -> None:

@@ -59,7 +59,10 @@ class Training(Section):
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels replaced by a random class")
     log_every: int = Field(20, ge=1, description="steps between rows of the history, besides every checkpoint")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast in training")
-    stack_seeds: bool = Field(False, description="train all seeds of a network side by side in one job")
+    stack_seeds: bool = Field(
+        False,
+        description="train all seeds of a network side by side in one job; on a CPU pays for small dense networks",
+    )
     checkpoints: Checkpoints = Checkpoints()
 
     @model_validator(mode="after")

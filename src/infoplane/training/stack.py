@@ -8,13 +8,12 @@ the rounding of batched products and of the fused optimiser.
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infoplane.data.images import Split, read_split
+from infoplane.data.images import Split
 from infoplane.data.resident import ResidentSplit
 from infoplane.models.batchnorm import SAMPLES, batchnorms, take_averages
 from infoplane.models.build import build
@@ -23,29 +22,6 @@ from infoplane.training import optimizer as optimizers
 from infoplane.training.batches import Batches, with_label_noise
 from infoplane.training.learner import EVALUATION_BATCH, part
 from infoplane.training.members import Members
-from infoplane.training.run import Run, reproducible
-from infoplane.training.state import StateFolder, digest
-
-
-def train_stack(
-    spec: StackSpec,
-    train_split: Path,
-    validation_split: Path,
-    outputs: Sequence[tuple[Path, Path]],
-    state_folder: Path,
-    device: torch.device,
-) -> None:
-    """Train one network per seed and write the checkpoints and the history of each, as `infoplane.training.run.train`.
-
-    outputs: checkpoints and history of each seed, in the order of ``spec.seeds``. A member that diverges ends there,
-    the others go on. Raises `UserError` for splits that cannot be read.
-    """
-    reproducible()
-    images, validation = read_split(train_split), read_split(validation_split)
-    folder = StateFolder(state_folder / digest(spec, Path(__file__), train_split, validation_split))
-    run = Run(spec.runs, Stack(spec, images, validation, device), images, folder, device)
-    run.to_the_end()
-    run.write(outputs)
 
 
 class Stack:
