@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from infoplane.config.disk import dump_bytes
 from workflow import tiny
 
 from infoplane.config.demand import work_seconds
+from infoplane.config.disk import dump_bytes
 from infoplane.config.load import Plan, load
 from infoplane.storage.parquet import write_rows
 from infoplane.why.cost import START_SECONDS, UNKNOWN_SECONDS, estimate
