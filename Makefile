@@ -27,7 +27,7 @@ run: $(READY)
 # One thread per process: the processes already use every core.
 test: export OMP_NUM_THREADS := 1
 test: lint
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@$(BIN)/ruff check

@@ -14,6 +14,11 @@ torch.set_num_threads(1)
 REPOSITORY = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run the workflow come first: they take longest, and no core is to wait for the last of them."""
+    items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "Workflow"))
+
+
 @pytest.fixture(scope="session")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The digits, split into 300 training, 60 validation and 60 probe images."""

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"errors", "options"},
     "sources": {"registry"},
     "storage": {"errors", "specs"},
-    "reuse": {"provenance", "registry", "sources", "specs", "storage"},
+    "reuse": {"errors", "provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.
     "config": {"errors", "options", "quantities", "registry", "specs"},
     "why": {"config", "errors", "quantities", "registry", "sources", "specs", "storage", "timings"},

@@ -22,7 +22,6 @@ HELD = """                while Path(f"hold{step}").exists() and not self.interr
 """Training waits at a step while a file of this name is there, so that nothing here depends on how fast it is."""
 
 FASTER = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20")
-TABLES = ("measures.parquet", "history.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +125,6 @@ class OnSlurm:
         return log.read_text()
 
 
-def tables(workflow: Workflow) -> dict[str, bytes]:
-    return {name: (workflow.results / "tables" / name).read_bytes() for name in TABLES}
-
-
 @dataclass
 class Local:
     """What the same experiments give without Slurm."""
@@ -146,10 +141,10 @@ class Local:
 def local(tmp_path_factory: pytest.TempPathFactory) -> Local:
     workflow = copy_to(tmp_path_factory.mktemp("local"), experiment())
     workflow.snakemake("--until", "tables")
-    both = tables(workflow)
+    both = workflow.tables()
     workflow.write(one_run())
     workflow.snakemake("--until", "tables")
-    return Local(both, tables(workflow), checkpoints(workflow))
+    return Local(both, workflow.tables(), checkpoints(workflow))
 
 
 def checkpoints(workflow: Workflow) -> bytes:
@@ -164,7 +159,7 @@ def test_same_bits_and_a_gpu_for_every_job(cluster: Cluster, local: Local, tmp_p
     wait(lambda: len(here.jobs("RUNNING")) == 2 or running.poll() is not None, "a second training beside it")
     here.release()
     here.finish(running)
-    assert tables(here.workflow) == local.both
+    assert here.workflow.tables() == local.both
     assert (here.workflow.results / "report.html").stat().st_size > 0
 
     jobs, spans = cluster.jobs(), []
@@ -227,4 +222,4 @@ def test_ctrl_c_cancels_and_kill_9_loses_nothing(cluster: Cluster, local: Local,
     assert cluster.jobs()[number]["JobState"] == "COMPLETED"
     here.workflow.snakemake("--unlock")
     here.finish(here.start("--until", "tables"))
-    assert tables(here.workflow) == local.one
+    assert here.workflow.tables() == local.one

@@ -14,8 +14,6 @@ from conftest import REPOSITORY
 from staleness import AFTER
 from workflow import SNAKEMAKE, Workflow, job_counts, tiny
 
-TABLES = ("measures.parquet", "history.parquet")
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
@@ -102,72 +100,6 @@ def test_report_archive(workflow: Workflow) -> None:
     assert (workflow.root / "report.zip").stat().st_size > 0
 
 
-# --- killed in any stage
-
-
-def tables(workflow: Workflow) -> dict[str, bytes]:
-    return {name: (workflow.results / "tables" / name).read_bytes() for name in TABLES}
-
-
-def processes(root: Path, script: str) -> list[int]:
-    """Process ids of running jobs of a script that belong to this copy."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if os.fsencode(root / "scripts" / f"{script}.py") in arguments:
-            found.append(int(folder.name))
-    return found
-
-
-STAGES = ("data", "train", "activations", "measures", "tables", "phases", "charts", "report")
-
-
-def one_run() -> dict[str, Any]:
-    """The tiny experiment with a single run, one chart and no pictures: every stage is there to be killed."""
-    few = {"charts": {"contrast": None}, "reconstructions": {"images": 0}, "histograms": {"bins": 0}}
-    return tiny() | {"architectures": {"resnet": {"width": 2, "blocks": 1}}, "shortcuts": {"none": None}} | few
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The tables of that run."""
-    workflow = Workflow.copy_to(tmp_path_factory.mktemp("undisturbed"), one_run())
-    workflow.snakemake()
-    return tables(workflow)
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_kill_9_in_every_stage_then_the_same_tables(stage: str, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    """Kill Snakemake and its jobs while one of the stage's jobs runs; the next call ends with the same bits."""
-    workflow = Workflow.copy_to(tmp_path / "copy", one_run())
-    if stage in STAGES[2:]:  # what comes before may be done already
-        before = STAGES[STAGES.index(stage) - 1]
-        workflow.snakemake("--until", before)
-    running = subprocess.Popen(
-        workflow.command(),
-        cwd=workflow.root,
-        env=workflow.environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 300
-    while not processes(workflow.root, stage) and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert running.poll() is None, f"no job of {stage} was seen"
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    while processes(workflow.root, stage) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    workflow.snakemake("--unlock")
-    workflow.snakemake()
-    assert tables(workflow) == undisturbed
-    assert workflow.pending() == {} and not list(workflow.results.rglob("*.part"))
-
-
 def test_a_killed_job_alone_leaves_the_others_done(finished: Workflow, tmp_path: Path) -> None:
     workflow = Workflow.copy_to(tmp_path / "copy", tiny())
     running = subprocess.Popen(
@@ -179,7 +111,7 @@ def test_a_killed_job_alone_leaves_the_others_done(finished: Workflow, tmp_path:
         text=True,
     )
     deadline = time.monotonic() + 300
-    while not (victims := processes(workflow.root, "train")) and time.monotonic() < deadline:
+    while not (victims := workflow.processes("train")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(victims[0], signal.SIGKILL)
     running.communicate()
@@ -187,7 +119,7 @@ def test_a_killed_job_alone_leaves_the_others_done(finished: Workflow, tmp_path:
     pictures = {"reconstructions": 1, "histograms": 1}
     assert workflow.pending() == {"train": 1, "activations": 1, "measures": 2, **pictures, **AFTER}
     workflow.snakemake()
-    assert tables(workflow) == tables(finished)
+    assert workflow.tables() == finished.tables()
 
 
 def test_a_job_that_fails_ends_with_its_sentence(tmp_path: Path) -> None:

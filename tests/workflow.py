@@ -17,6 +17,8 @@ PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "profiles", "envs"
 GARBAGE = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
+TABLES = ("measures.parquet", "history.parquet")
+
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
 
@@ -69,6 +71,22 @@ class Workflow:
         )
         assert not check or done.returncode == 0, done.stdout
         return done
+
+    def tables(self) -> dict[str, bytes]:
+        """The experiment's two tables, to the byte."""
+        return {name: (self.results / "tables" / name).read_bytes() for name in TABLES}
+
+    def processes(self, script: str) -> list[int]:
+        """Process ids of running jobs of a script that belong to this copy."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if os.fsencode(self.root / "scripts" / f"{script}.py") in arguments:
+                found.append(int(folder.name))
+        return found
 
     def why(self, *targets: str) -> list[dict[str, Any]]:
         """Rule, number of jobs and reasons of what a run would start now."""

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from infoplane.errors import UserError
 from infoplane.provenance import versions
 from infoplane.registry import Role
 from infoplane.sources import closure
@@ -27,12 +28,16 @@ def fingerprint(spec: Spec, code: Path, plugins: Sequence[tuple[Role, str]], *da
     """32 hex digits of all that a job's result depends on.
 
     code: the file that the job starts from; with what it imports and the ``plugins`` it is told apart by content.
-    data: the files that it reads, by content. labels: what is written into the result beside numbers.
+    data: the files that it reads, by content. labels: what is written into the result beside numbers. Raises
+    `UserError` for a file that is missing.
     """
     sha = hashlib.sha256(f"{spec.to_json()}{canonical(labels)}{canonical(versions())}".encode())
     for path in [*data, *map(Path, closure(code, *plugins))]:
-        with path.open("rb") as file:
-            sha.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                sha.update(hashlib.file_digest(file, "sha256").digest())
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: run the workflow again to make it.") from None
     return sha.hexdigest()[:32]
 
 

@@ -99,7 +99,8 @@ def _content(path: Path) -> str:
 
 def manifest(paths: Iterable[str | Path], checkout: Path) -> dict[str, str]:
     """File -> digest of its content, sorted; a file below ``checkout``, or of this package, goes by its name there."""
-    return {_name(Path(path), checkout): _content(Path(path)) for path in sorted(map(str, paths))}
+    named = {_name(Path(path), checkout): Path(path) for path in paths}
+    return {name: _content(named[name]) for name in sorted(named)}
 
 
 def _name(path: Path, checkout: Path) -> str:

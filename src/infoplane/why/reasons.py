@@ -1,6 +1,6 @@
 """Why each pending job would run, in the words of whoever wrote the configuration."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -82,8 +82,8 @@ def _new(job: Pending, around: Surroundings) -> str:
         said = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("error: ")]
         if said:
             return f"the last attempt failed: {said[-1].removeprefix('error: ')}"
-    for section, label, places in _labels(job):
-        if not any(_holds(around.results, place) for place in places):
+    for section, label, place in _labels(job):
+        if not _holds(around.results, place):
             return f"{section}: {label} is new" if _holds(around.results, TRAINED) else NOT_YET
     return NOT_YET
 
@@ -93,21 +93,20 @@ def _holds(results: Path, pattern: str) -> bool:
     return any(results.glob(pattern))
 
 
-def _labels(job: Pending) -> list[tuple[str, str, list[str]]]:
-    """Section of the configuration, label, and patterns of the results that there are where the label is not new."""
-    wanted = job.wildcards
-    found = []
-    if "architecture" in wanted:
-        found.append(("architectures", wanted["architecture"], [f"train/{wanted['architecture']}/*/seed*"]))
-    if "shortcut" in wanted:
-        found.append(("shortcuts", wanted["shortcut"], [f"train/*/{wanted['shortcut']}/seed*"]))
-    if "seed" in wanted:
-        found.append(("seeds", wanted["seed"], [f"train/*/*/seed{wanted['seed']}"]))
-    if "family" in wanted and job.rule == "measures":
-        found.append(("measures", wanted["family"], [f"measures/*/*/*/{wanted['family']}.parquet"]))
-    if "chart" in wanted:
-        found.append(("charts", wanted["chart"], [f"charts/{wanted['chart']}.*"]))
-    return found
+def _labels(job: Pending) -> Iterator[tuple[str, str, str]]:
+    """Section of the configuration, label, and a pattern of the results that there are where the label is not new."""
+    places = {
+        "architecture": ("architectures", "train/{}/*/seed*"),
+        "shortcut": ("shortcuts", "train/*/{}/seed*"),
+        "seed": ("seeds", "train/*/*/seed{}"),
+        "chart": ("charts", "charts/{}.*"),
+    }
+    if job.rule == "measures":
+        places["family"] = ("measures", "measures/*/*/*/{}.parquet")
+    for wildcard, (section, place) in places.items():
+        if wildcard in job.wildcards:
+            label = job.wildcards[wildcard]
+            yield section, label, place.format(label)
 
 
 def _edited(job: Pending, around: Surroundings) -> list[str]:
