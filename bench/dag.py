@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from hardware import hardware
@@ -71,8 +71,18 @@ def experiment(jobs: int) -> dict[str, Any]:
     }
 
 
-def timed(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> tuple[float, float, str]:
-    """Seconds, peak memory in MB, and what it said."""
+class Took(NamedTuple):
+    """What one call of Snakemake took: ``processor`` seconds do not grow where other work runs beside it."""
+
+    seconds: float
+    processor: float
+    memory: float
+    """Peak, MB."""
+    said: str
+
+
+def timed(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefile") -> Took:
+    """Run Snakemake on a configuration in this folder."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2", *arguments]
     command += ["--workflow-profile", str(REPOSITORY / "profiles" / "default")]
     shim = folder / "shim.sh"
@@ -86,7 +96,7 @@ def timed(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefi
         text = Path(said.name).read_text()
     if os.waitstatus_to_exitcode(status):
         sys.exit(text[-3000:])
-    return taken, usage.ru_maxrss / 1024, text
+    return Took(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
 
 
 def measure(jobs: int, folder: Path) -> dict[str, Any]:
@@ -94,38 +104,37 @@ def measure(jobs: int, folder: Path) -> dict[str, Any]:
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(experiment(jobs)))
     configured = "--configfile", "config.yaml"
-    fresh_s, fresh_mb, said = timed(folder, "-n", "--quiet", "rules", *configured)
-    planned = int(said.split("\ntotal")[1].split()[0])
-    run_s, run_mb, _ = timed(folder, "--quiet", "all", *configured)
-    noop_s, noop_mb, said = timed(folder, *configured)
-    bare = folder / "bare.smk"
-    bare.write_text(BARE.format(runs=planned // 4))
-    bare_s, bare_mb, _ = timed(folder, "-n", "--quiet", "rules", snakefile=bare)
+    fresh = timed(folder, "-n", "--quiet", "rules", *configured)
+    planned = int(fresh.said.split("\ntotal")[1].split()[0])
+    run = timed(folder, "--quiet", "all", *configured)
+    nothing = timed(folder, *configured)
+    bare_file = folder / "bare.smk"
+    bare_file.write_text(BARE.format(runs=planned // 4))
+    bare = timed(folder, "-n", "--quiet", "rules", snakefile=bare_file)
+    calls = {"dry_run": fresh, "bare_dry_run": bare, "nothing_to_do": nothing, "run": run}
+    figures = {
+        f"{name}_{what}": value
+        for name, took in calls.items()
+        for what, value in (("s", took.seconds), ("processor_s", took.processor), ("mb", took.memory))
+    }
     return {
         "jobs": planned,
-        "dry_run_s": fresh_s,
-        "dry_run_mb": fresh_mb,
-        "bare_dry_run_s": bare_s,
-        "bare_dry_run_mb": bare_mb,
-        "nothing_to_do_s": noop_s,
-        "nothing_to_do_mb": noop_mb,
-        "had_nothing_to_do": "Nothing to be done" in said,
-        "run_s": run_s,
-        "run_mb": run_mb,
-        "run_ms_per_job": 1000 * (run_s - fresh_s) / planned,
+        **figures,
+        "had_nothing_to_do": "Nothing to be done" in nothing.said,
+        "run_ms_per_job": 1000 * (run.seconds - fresh.seconds) / planned,
     }
 
 
 def own_parse_seconds(folder: Path, repeats: int = 5) -> float:
-    """What our Snakefile takes beyond an empty one: the best of the repeats of each, in turns."""
+    """Processor time of our Snakefile beyond an empty one's: the best of the repeats of each, in turns."""
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(experiment(JOBS_PER_SEED)))
     empty = folder / "Snakefile"
     empty.write_text('rule all:\n    shell: "true"\n')
     ours, theirs = [], []
     for _ in range(repeats):
-        ours.append(timed(folder, "--list-rules", "--configfile", "config.yaml")[0])
-        theirs.append(timed(folder, "--list-rules", snakefile=empty)[0])
+        ours.append(timed(folder, "--list-rules", "--configfile", "config.yaml").processor)
+        theirs.append(timed(folder, "--list-rules", snakefile=empty).processor)
     return min(ours) - min(theirs)
 
 
@@ -137,19 +146,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         parse = own_parse_seconds(Path(name, "parse"))
         print(f"the Snakefile's own time: {parse:.2f} s")
-        print("| jobs | dry run | MB | bare workflow, dry run | MB | nothing to do | MB | ms per empty job |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        print("| jobs | dry run: s, processor s, MB | of a bare workflow | nothing to do | ms per empty job |")
+        print("| --- | --- | --- | --- | --- |")
         rows = []
         for jobs in args.jobs:
             row = measure(jobs, Path(name, str(jobs)))
             rows.append(row)
-            print(
-                f"| {row['jobs']} | {row['dry_run_s']:.1f} s | {row['dry_run_mb']:.0f} "
-                f"| {row['bare_dry_run_s']:.1f} s | {row['bare_dry_run_mb']:.0f} "
-                f"| {row['nothing_to_do_s']:.1f} s{'' if row['had_nothing_to_do'] else ' (had something to do)'} "
-                f"| {row['nothing_to_do_mb']:.0f} | {row['run_ms_per_job']:.0f} |",
-                flush=True,
-            )
+            cells = [
+                f"{row[f'{call}_s']:.1f}, {row[f'{call}_processor_s']:.1f}, {row[f'{call}_mb']:.0f}"
+                for call in ("dry_run", "bare_dry_run", "nothing_to_do")
+            ]
+            odd = "" if row["had_nothing_to_do"] else " (had something to do)"
+            print(f"| {row['jobs']} | {' | '.join(cells)}{odd} | {row['run_ms_per_job']:.0f} |", flush=True)
     record = {"hardware": hardware(), "own_parse_s": parse, "experiments": rows}
     args.output.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -68,7 +68,7 @@ rule animation:
         "../../envs/infoplane.yaml"
     params:
         script=script("animation"),
-        code=code("animation", ("chart", "information_plane")),
+        code=code_behind("animation", ("chart", "information_plane")),
         options=animation_options,
         seconds=PLAN.config.animation.seconds,
     message:

@@ -23,7 +23,7 @@ rule phases:
         "../../envs/infoplane.yaml"
     params:
         script=script("phases"),
-        code=code("phases"),
+        code=code_behind("phases"),
         settings=phases_settings,
     message:
         "Find the {wildcards.scope}phases of the experiment"

@@ -25,7 +25,7 @@ rule reconstructions:
         runtime=minutes("measures"),
     params:
         script=script("reconstructions"),
-        code=code("reconstructions"),
+        code=code_behind("reconstructions"),
         spec=PLAN.reconstructions.to_json() if PLAN.reconstructions else "",
     message:
         "Reconstruct inputs from {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
@@ -57,7 +57,7 @@ rule histograms:
         runtime=minutes("measures"),
     params:
         script=script("histograms"),
-        code=code("histograms"),
+        code=code_behind("histograms"),
         spec=PLAN.histograms.to_json() if PLAN.histograms else "",
     message:
         "Count activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"

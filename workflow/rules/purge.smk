@@ -16,7 +16,7 @@ rule purge:
         "../../envs/infoplane.yaml"
     params:
         script=script("purge"),
-        code=code("purge"),
+        code=code_behind("purge"),
         grid=tables_grid,
         activations=activations_template,
         readers=purge_readers,

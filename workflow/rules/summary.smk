@@ -19,7 +19,7 @@ rule summary:
         "../../envs/infoplane.yaml"
     params:
         script=script("summary"),
-        code=code("summary"),
+        code=code_behind("summary"),
     message:
         "Print the phases"
     shell:

@@ -19,7 +19,7 @@ rule tables:
         "../../envs/infoplane.yaml"
     params:
         script=script("tables"),
-        code=code("tables"),
+        code=code_behind("tables"),
         grid=tables_grid,
         history=history_template,
         measures=measures_template,

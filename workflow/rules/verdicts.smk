@@ -20,7 +20,7 @@ rule verdicts:
         "../../envs/infoplane.yaml"
     params:
         script=script("verdicts"),
-        code=code("verdicts"),
+        code=code_behind("verdicts"),
         claims=verdicts_claims,
     message:
         "Judge the {wildcards.scope}claims of the experiment"

@@ -16,7 +16,7 @@ rule why:
         "../../envs/infoplane.yaml"
     params:
         script=script("why"),
-        code=code("why"),
+        code=code_behind("why"),
         config=json.dumps(config),
     message:
         "Ask why"
