@@ -99,30 +99,29 @@ def timed(folder: Path, *arguments: str, snakefile: Path = REPOSITORY / "Snakefi
     return Took(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
 
 
-def measure(jobs: int, folder: Path) -> dict[str, Any]:
+def measure(jobs: int, folder: Path, run_it: bool) -> dict[str, Any]:
     """One row of the record."""
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(experiment(jobs)))
     configured = "--configfile", "config.yaml"
     fresh = timed(folder, "-n", "--quiet", "rules", *configured)
     planned = int(fresh.said.split("\ntotal")[1].split()[0])
-    run = timed(folder, "--quiet", "all", *configured)
-    nothing = timed(folder, *configured)
     bare_file = folder / "bare.smk"
     bare_file.write_text(BARE.format(runs=planned // 4))
     bare = timed(folder, "-n", "--quiet", "rules", snakefile=bare_file)
-    calls = {"dry_run": fresh, "bare_dry_run": bare, "nothing_to_do": nothing, "run": run}
+    calls = {"dry_run": fresh, "bare_dry_run": bare}
+    if run_it:
+        calls |= {"run": timed(folder, "--quiet", "all", *configured), "nothing_to_do": timed(folder, *configured)}
     figures = {
         f"{name}_{what}": value
         for name, took in calls.items()
         for what, value in (("s", took.seconds), ("processor_s", took.processor), ("mb", took.memory))
     }
-    return {
-        "jobs": planned,
-        **figures,
-        "had_nothing_to_do": "Nothing to be done" in nothing.said,
-        "run_ms_per_job": 1000 * (run.seconds - fresh.seconds) / planned,
-    }
+    row = {"jobs": planned, **figures}
+    if run_it:
+        row["had_nothing_to_do"] = "Nothing to be done" in calls["nothing_to_do"].said
+        row["run_ms_per_job"] = 1000 * (calls["run"].seconds - fresh.seconds) / planned
+    return row
 
 
 def own_parse_seconds(folder: Path, repeats: int = 5) -> float:
@@ -141,6 +140,7 @@ def own_parse_seconds(folder: Path, repeats: int = 5) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 2500, 5000, 10000])
+    parser.add_argument("--run-up-to", type=int, default=2500, help="larger experiments are planned only")
     parser.add_argument("--output", type=Path, default=Path("bench/results/dag.json"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -150,14 +150,17 @@ def main() -> None:
         print("| --- | --- | --- | --- | --- |")
         rows = []
         for jobs in args.jobs:
-            row = measure(jobs, Path(name, str(jobs)))
+            row = measure(jobs, Path(name, str(jobs)), jobs <= args.run_up_to)
             rows.append(row)
             cells = [
                 f"{row[f'{call}_s']:.1f}, {row[f'{call}_processor_s']:.1f}, {row[f'{call}_mb']:.0f}"
                 for call in ("dry_run", "bare_dry_run", "nothing_to_do")
+                if f"{call}_s" in row
             ]
-            odd = "" if row["had_nothing_to_do"] else " (had something to do)"
-            print(f"| {row['jobs']} | {' | '.join(cells)}{odd} | {row['run_ms_per_job']:.0f} |", flush=True)
+            if "run_ms_per_job" in row:
+                cells[-1] += "" if row["had_nothing_to_do"] else " (had something to do)"
+                cells.append(f"{row['run_ms_per_job']:.0f}")
+            print(f"| {row['jobs']} | {' | '.join(cells)} |", flush=True)
     record = {"hardware": hardware(), "own_parse_s": parse, "experiments": rows}
     args.output.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -39,6 +39,7 @@ def test_each_seed_is_its_solo_run(
     compared(train_spec("resnet", shortcut, learning_rate=0.01), splits, tmp_path)
 
 
+@pytest.mark.parametrize("way", ["together"], indirect=True)  # in turn they are computed as the solo run is
 @pytest.mark.parametrize(
     "options",
     [
