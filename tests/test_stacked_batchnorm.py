@@ -32,7 +32,15 @@ __all__ = ["way"]  # a fixture
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-@pytest.mark.parametrize("shortcut", registry.names("shortcut"))
+IN_TURN = ("dense", "identity", "stochastic_depth")
+"""Shortcut kinds that are also tried in turn, where all but the order of the members is the solo run's."""
+
+
+@pytest.mark.parametrize(
+    ("way", "shortcut"),
+    [*(("together", name) for name in registry.names("shortcut")), *(("in turn", name) for name in IN_TURN)],
+    indirect=["way"],
+)
 def test_each_seed_is_its_solo_run(
     shortcut: str, way: str, train_spec: Make, splits: dict[str, Path], tmp_path: Path
 ) -> None:
