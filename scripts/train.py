@@ -26,8 +26,7 @@ def main() -> None:
     args = parser.parse_args()
     spec = TrainSpec.from_json(args.spec)
     shelf, outputs = Shelf(args.shared), [args.checkpoints, args.history]
-    plugins = ("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)
-    key = fingerprint(spec, Path(__file__), plugins, args.train, args.validation)
+    key = fingerprint(spec, Path(__file__), spec.plugins, args.train, args.validation)
     if shelf.take(key, outputs):
         print("this very run has been trained before, in this experiment or another: taken from there", file=sys.stderr)
         return

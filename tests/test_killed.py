@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -34,14 +33,7 @@ def test_kill_9_in_every_stage_then_the_same_tables(stage: str, undisturbed: dic
     if stage in STAGES[2:]:  # what comes before may be done already
         before = STAGES[STAGES.index(stage) - 1]
         workflow.snakemake("--until", before)
-    running = subprocess.Popen(
-        workflow.command(),
-        cwd=workflow.root,
-        env=workflow.environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = workflow.start()
     deadline = time.monotonic() + 300
     while not workflow.processes(stage) and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -73,14 +72,7 @@ def test_the_workflow_says_so_before_it_runs(tmp_path: Path) -> None:
 def test_two_at_once_and_a_run_that_was_killed(tmp_path: Path) -> None:
     """The second is told who works there and spoils nothing; after kill -9 one sentence says how to go on."""
     workflow = Workflow.copy_to(tmp_path / "copy", tiny())
-    first = subprocess.Popen(
-        workflow.command(),
-        cwd=workflow.root,
-        env=workflow.environment(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = workflow.start()
     locks = workflow.root / ".snakemake" / "locks"
     deadline = time.monotonic() + 300
     while not list(locks.glob("*.output.lock")) and time.monotonic() < deadline:

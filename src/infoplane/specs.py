@@ -125,21 +125,30 @@ class TrainingSpec(Spec):
 
 
 @dataclass(frozen=True)
-class TrainSpec(Spec):
-    """One training run."""
+class NetworkSpec(Spec):
+    """What a network is built from."""
 
     architecture: Plugin
     shortcut: Plugin
+
+    @property
+    def plugins(self) -> tuple[tuple[Literal["architecture"], str], tuple[Literal["shortcut"], str]]:
+        """Role and kind of the plug-ins that the network is built from."""
+        return ("architecture", self.architecture.kind), ("shortcut", self.shortcut.kind)
+
+
+@dataclass(frozen=True)
+class TrainSpec(NetworkSpec):
+    """One training run."""
+
     seed: int
     training: TrainingSpec
 
 
 @dataclass(frozen=True)
-class StackSpec(Spec):
+class StackSpec(NetworkSpec):
     """Training runs that differ in nothing but their seed and learn side by side."""
 
-    architecture: Plugin
-    shortcut: Plugin
     seeds: list[int]
     training: TrainingSpec
 

@@ -26,9 +26,9 @@ rule archive:
     params:
         script=script("archive"),
         code=archive_code,
-        checkout=archive_checkout,
+        checkout=apart(str(BASE)),
         config=archive_config,
-        results=archive_results,
+        results=apart(RESULTS),
         left_out=archive_left_out,
     message:
         f"Archive {PLAN.config.experiment}"

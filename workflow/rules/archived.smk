@@ -7,7 +7,6 @@ from infoplane import checkout
 from infoplane.config.complete import portable
 
 ARCHIVE = f"{RESULTS}/archive/{PLAN.config.experiment}.zip"
-PICTURES = ((RECONSTRUCTIONS, PLAN.reconstructions), (HISTOGRAMS, PLAN.histograms))
 
 
 def archive_shown():
@@ -15,8 +14,7 @@ def archive_shown():
     drawn = everything() + [path.format(scope="") for path in PHASES]
     tables = [f"{RESULTS}/tables/{name}.parquet" for name in ("measures", "history")]
     verdicts = [f"{RESULTS}/verdicts/verdicts.{kind}" for kind in ("parquet", "md")] if PLAN.config.claims else []
-    wanted = [path for path, spec in PICTURES if spec is not None]
-    return drawn + tables + verdicts + [path.format(**vars(run)) for path in wanted for run in PLAN.shown]
+    return drawn + tables + verdicts + [path.format(**vars(run)) for path in PICTURES for run in PLAN.shown]
 
 
 def archive_left_out(wildcards):
@@ -32,14 +30,6 @@ def archive_given():
 
 def archive_config(wildcards):
     return json.dumps(portable(PLAN))
-
-
-def archive_results(wildcards):
-    return RESULTS
-
-
-def archive_checkout(wildcards):
-    return str(BASE)
 
 
 def archive_code(wildcards):

@@ -1,8 +1,9 @@
-"""What must hold before anything runs; a sentence and the end, where it does not.
+"""What must hold before anything runs, or before activations are read; a sentence and the end, where it does not.
 
 Needs: the configuration. Makes: nothing.
 """
 
+from infoplane.config.disk import require_disk
 from infoplane.config.workplace import other_run, require_writable
 from infoplane.devices import require_gpus
 
@@ -22,10 +23,26 @@ def check_folder():
         print(f"note: {locked}", file=sys.stderr)
 
 
+def all_read(run):
+    """Whether everything is there that is made of a run's activations, which may have been purged since."""
+    readers = purge_readers(None) + (PICTURES if run in PLAN.shown else [])
+    return all(Path(reader.format(**vars(run))).exists() for reader in readers)
+
+
+@cache
+def require_room():
+    """Refuse an experiment for whose activations there is no room; asked by the first of them that is to be had."""
+    stored_elsewhere = workflow.storage_settings.default_storage_provider is not None
+    try:
+        if workflow.is_main_process:
+            require_disk(PLAN, None if stored_elsewhere else Path(RESULTS, "activations"), all_read)
+    except UserError as error:
+        refuse(error)
+
+
 if workflow.is_main_process:
     try:
         check_gpus()
         check_folder()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        refuse(error)

@@ -37,17 +37,22 @@ except ModuleNotFoundError:
 from infoplane import registry
 from infoplane.config.complete import complete
 from infoplane.config.demand import demand
-from infoplane.config.disk import require_disk
 from infoplane.config.load import Run, load
 from infoplane.errors import UserError
 from infoplane.specs import canonical
+
+
+def refuse(error):
+    """End with a sentence for whoever wrote the configuration or called Snakemake."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
 
 try:
     PLAN = load(config)
 except UserError as error:
     where = ", ".join(os.path.relpath(path) for path in workflow.configfiles) or "the configuration"
-    print(f"error: {where}: {error}", file=sys.stderr)
-    sys.exit(2)
+    refuse(f"{where}: {error}")
 
 RESULTS = f"{PLAN.config.results}/{PLAN.config.experiment}"
 LOGS = f"{RESULTS}/logs"
@@ -98,24 +103,6 @@ def train_stack_spec(wildcards):
     return PLAN.stack_spec(wildcards.architecture, wildcards.shortcut).to_json()
 
 
-def all_read(run):
-    """Whether everything is there that is made of a run's activations, which may have been purged since."""
-    readers = purge_readers(None) + (purge_pictures(None) if run in PLAN.shown else [])
-    return all(Path(reader.format(**vars(run))).exists() for reader in readers)
-
-
-@cache
-def require_room():
-    """Refuse an experiment for whose activations there is no room; asked by the first of them that is to be had."""
-    stored_elsewhere = workflow.storage_settings.default_storage_provider is not None
-    try:
-        if workflow.is_main_process:
-            require_disk(PLAN, None if stored_elsewhere else Path(RESULTS, "activations"), all_read)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 def activations_checkpoints(wildcards):
     """What is read. A function, for the targets are not known when the rules are read: those that need no activations,
     such as partial or accuracy, never come here."""
@@ -154,6 +141,9 @@ MEASURES = f"{RESULTS}/measures/{RUN}/{{family}}.parquet"
 TRUTHS = f"{RESULTS}/truths/{{family}}.parquet"
 RECONSTRUCTIONS = f"{RESULTS}/reconstructions/{RUN}.parquet"
 HISTOGRAMS = f"{RESULTS}/histograms/{RUN}.parquet"
+ASKED = (RECONSTRUCTIONS, PLAN.reconstructions), (HISTOGRAMS, PLAN.histograms)
+PICTURES = [path for path, spec in ASKED if spec is not None]
+"""Those that the experiment asks for, of each shown run."""
 
 
 def run_files(run):
@@ -209,8 +199,7 @@ def purge_readers(wildcards):
 
 def purge_pictures(wildcards):
     """What is made of the activations of each first seed."""
-    asked = (RECONSTRUCTIONS, PLAN.reconstructions), (HISTOGRAMS, PLAN.histograms)
-    return [path for path, spec in asked if spec is not None]
+    return PICTURES
 
 
 def experiment_spec(wildcards):

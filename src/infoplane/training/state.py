@@ -12,7 +12,6 @@ from typing import Any
 from torch import Tensor
 
 from infoplane.errors import UserError
-from infoplane.registry import Role
 from infoplane.reuse import fingerprint
 from infoplane.specs import StackSpec, TrainSpec
 from infoplane.storage.checkpoints import read_tensors, write_tensors
@@ -20,8 +19,7 @@ from infoplane.storage.checkpoints import read_tensors, write_tensors
 
 def digest(spec: TrainSpec | StackSpec, code: Path, *data: Path) -> str:
     """Digits that tell apart the spec, the data, and all source code behind the run, of which ``code`` is the entry."""
-    plugins: list[tuple[Role, str]] = [("architecture", spec.architecture.kind), ("shortcut", spec.shortcut.kind)]
-    return fingerprint(spec, code, plugins, *data)
+    return fingerprint(spec, code, spec.plugins, *data)
 
 
 class StateFolder:
