@@ -109,7 +109,7 @@ def test_unpacked_elsewhere_it_runs_again_and_comes_to_the_same(made: Workflow, 
     )
     assert job_counts(planned) == dict.fromkeys((*every, "all"), 1) | {"total": 11}
 
-    ran = said_by(["make", "run"], folder, environment)
+    ran = said_by(["make", "--no-print-directory", "run"], folder, environment)
     assert ran.splitlines()[-1] == f"The report is {folder}/results/tiny/report.html"
 
     compared = said_by([sys.executable, "-m", "infoplane.archive"], folder, environment | {"PYTHONPATH": "src"})
