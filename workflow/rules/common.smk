@@ -115,8 +115,11 @@ def only(labels):
     return "|".join(map(re.escape, labels)) or "(?!)"
 
 
+MEASURES_SPECS = {family: spec.to_json() for family, spec in PLAN.measures.items()}
+
+
 def measures_spec(wildcards):
-    return PLAN.measures[wildcards.family].to_json()
+    return MEASURES_SPECS[wildcards.family]
 
 
 def phases_settings(wildcards):

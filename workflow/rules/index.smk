@@ -60,3 +60,6 @@ onsuccess:
 onerror:
     keep_code()
     print(failures(), file=sys.stderr)
+
+
+include: "planning.smk"

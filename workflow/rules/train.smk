@@ -40,14 +40,18 @@ rule train:
         " --state {params.state:q} --shared {params.shared:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
 
 
+# Snakemake compares every file with every output of every rule: of a rule that nothing needs, one seed's are enough.
+SEEDS = PLAN.config.seeds if PLAN.stacked else PLAN.config.seeds[:1]
+
+
 rule train_stack:
     """Train all seeds of one architecture and shortcut side by side; every seed has the results of a run of its own."""
     input:
         train=rules.data.output.train,
         validation=rules.data.output.validation,
     output:
-        checkpoints=expand(CHECKPOINTS, seed=PLAN.config.seeds, allow_missing=True),
-        history=expand(HISTORY, seed=PLAN.config.seeds, allow_missing=True),
+        checkpoints=expand(CHECKPOINTS, seed=SEEDS, allow_missing=True),
+        history=expand(HISTORY, seed=SEEDS, allow_missing=True),
     log:
         f"{LOGS}/train_stack/{{architecture}}/{{shortcut}}.log",
     benchmark:
