@@ -1,8 +1,8 @@
-"""Durations and sizes as a person says them."""
+"""Numbers of things, durations and sizes as a person says them."""
 
 import pytest
 
-from infoplane.quantities import duration, size
+from infoplane.quantities import duration, number, size
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,7 @@ def test_sizes(count: float, said: str) -> None:
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_numbers() -> None:
+    assert [number(count, "job") for count in (0, 1, 2, 10_011)] == ["0 jobs", "1 job", "2 jobs", "10,011 jobs"]

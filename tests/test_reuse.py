@@ -142,7 +142,7 @@ def test_only_what_has_been_read_is_removed(tmp_path: Path) -> None:
     purged = purge([measured, unmeasured, made_anew, unread, gone], Shelf(None))
     assert purged.removed == [measured.path] and purged.freed == 1
     assert purged.left == [unmeasured.path, made_anew.path, unread.path]
-    assert "left those of 3 runs that are not measured yet" in str(purged)
+    assert "left those of 3 runs not measured yet" in str(purged)
     assert not measured.path.exists() and all(path.exists() for path in purged.left)
 
 
@@ -150,9 +150,10 @@ def test_only_what_has_been_read_is_removed(tmp_path: Path) -> None:
 
 
 def experiment(**changes: Any) -> dict[str, Any]:
-    """Two runs of one measure and one chart."""
+    """One run of one measure and one chart."""
     less = {
         "architectures": {"mlp": {"width": 8, "blocks": 1}},
+        "shortcuts": {"identity": None},
         "measures": {"linear": None},
         "charts": {"contrast": None},
         "reconstructions": {"images": 0},
@@ -189,8 +190,8 @@ def test_two_experiments_share_their_runs_and_what_was_measured_of_them(workflow
     workflow.write(experiment(experiment="second", seeds=[0, 1]))
     workflow.snakemake("--until", "measures")
     taken = [TAKEN in text for text in logs(workflow, "train")]
-    assert (taken.count(True), taken.count(False)) == (2, 2)
-    assert [TAKEN in text for text in logs(workflow, "measures")].count(True) == 2
+    assert (taken.count(True), taken.count(False)) == (1, 1)
+    assert [TAKEN in text for text in logs(workflow, "measures")].count(True) == 1
     for stage, files in first.items():
         assert files.items() <= contents(workflow, stage).items()
     workflow.write(experiment(experiment="third", reuse=False))
@@ -215,9 +216,9 @@ def test_a_setting_that_was_tried_before_trains_nothing(workflow: Workflow) -> N
 def test_a_purge_restales_nothing_and_only_new_measures_need_the_dumps(workflow: Workflow) -> None:
     measured = contents(workflow, "measures")
     workflow.write(experiment(measures={"linear": None, "kde": None}))
-    assert "left those of 2 runs" in workflow.snakemake("purge").stdout
+    assert "left those of 1 run" in workflow.snakemake("purge").stdout
     workflow.write(experiment())
-    assert "removed the activations of 2 runs" in workflow.snakemake("purge").stdout
+    assert "removed the activations of 1 run" in workflow.snakemake("purge").stdout
     assert not list((workflow.results / "activations").rglob("*.parquet"))
     assert workflow.pending() == {}
     workflow.write(experiment(charts={"dynamics": None}))

@@ -218,7 +218,7 @@ def script(spec: TrainSpec, splits: dict[str, Path], folder: Path) -> subprocess
 
 @pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_process_resumes(deadly: int, train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
-    spec = train_spec("resnet", steps=400, checkpoints=CheckpointSpec(log=20, log_until=300, linear=10))
+    spec = train_spec("resnet", steps=150, checkpoints=CheckpointSpec(log=20, log_until=100, linear=5))
     whole = trained(spec, splits, tmp_path / "whole")
     process = script(spec, splits, tmp_path)
     deadline = time.monotonic() + 120

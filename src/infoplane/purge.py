@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infoplane.quantities import size
+from infoplane.quantities import number, size
 from infoplane.reuse import Shelf
 
 
@@ -42,11 +42,12 @@ class Purged:
     def __str__(self) -> str:
         lines = ["there are no activations to remove"]
         if self.removed:
-            lines = [f"removed the activations of {len(self.removed)} runs: {size(self.freed)}"]
+            lines = [f"removed the activations of {number(len(self.removed), 'run')}: {size(self.freed)}"]
         if self.unheld:
             lines.append(f"removed finished results that no experiment has any more: {size(self.unheld)}")
         if self.left:
-            lines.append(f"left those of {len(self.left)} runs that are not measured yet, such as {self.left[0]}")
+            left = number(len(self.left), "run")
+            lines.append(f"left those of {left} not measured yet, such as {self.left[0]}")
         return "\n".join(lines)
 
 

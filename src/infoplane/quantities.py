@@ -1,4 +1,9 @@
-"""Durations and sizes as a person says them."""
+"""Numbers of things, durations and sizes as a person says them."""
+
+
+def number(count: int, thing: str) -> str:
+    """How many: ``1 run``, ``2 runs``, ``10,011 jobs``; for words whose plural has an s."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def duration(seconds: float) -> str:

@@ -39,6 +39,7 @@ from infoplane.config.complete import complete
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.errors import UserError
+from infoplane.quantities import number
 from infoplane.specs import canonical
 
 
@@ -270,7 +271,7 @@ def everything(scope=""):
 def made():
     """What is printed at the end of a successful run."""
     scopes = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
-    lines = [f"{len(PLAN.runs)} runs of '{PLAN.config.experiment}'"]
+    lines = [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'"]
     lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in scopes]
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():

@@ -84,7 +84,7 @@ def require_disk(plan: Plan, folder: Path | None, read: Callable[[Run], bool]) -
     runs = _by_run(plan)
     total = sum(runs.values())
     missing = sum(_missing(folder, run, whole, read) for run, whole in runs.items())
-    many = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
+    many = quantities.number(len(runs), "run")
     said = f"the activations of {many} would take {quantities.size(total)}{_largest(runs)}"
     if isinstance(budget, float) and missing and total > budget * GB:
         instead = _instead(plan, total, budget * GB)

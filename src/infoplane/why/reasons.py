@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from infoplane.config.load import Plan
+from infoplane.quantities import number
 from infoplane.why import code_record
 from infoplane.why.code_record import Files
 from infoplane.why.config_keys import changes, code_digest
@@ -122,6 +123,5 @@ def _edited(job: Pending, around: Surroundings) -> list[str]:
 
 def _other_inputs(job: Pending) -> str:
     more, fewer = len(set(job.inputs_now)), len(set(job.inputs_before))
-    return " and ".join(
-        f"{count} files {word}" for count, word in ((more, "that it did not read before"), (fewer, "fewer")) if count
-    ).join(["it reads ", ""])
+    both = (more, "that it did not read before"), (fewer, "fewer")
+    return "it reads " + " and ".join(f"{number(count, 'file')} {word}" for count, word in both if count)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infoplane.config.load import Plan
-from infoplane.quantities import duration, size
+from infoplane.quantities import duration, number, size
 from infoplane.why.cost import Cost
 from infoplane.why.pending import Pending
 from infoplane.why.reasons import Group
@@ -34,13 +34,18 @@ def show(groups: Sequence[Group], plan: Plan, cost: Cost, each: bool = False, co
 def priced(cost: Cost, cores: int, slots: int) -> Iterator[str]:
     """Sentences about the cost: time, GPUs, disk, and what they are told from."""
     at_once = f", at least {duration(cost.seconds / cores)} on {cores} cores" if cores > 1 else ""
-    yield f"{cost.jobs} jobs, about {duration(cost.seconds)} of one core{at_once}; about {size(cost.written)} to write."
+    took = f"about {duration(cost.seconds)} of one core{at_once}"
+    yield f"{number(cost.jobs, 'job')}, {took}; about {size(cost.written)} to write."
     if cost.gpu_seconds:
         shared = f", {slots} jobs on each" if slots > 1 else ""
         yield f"Where there is a GPU, about {cost.gpu_seconds / 3600:.2f} GPU-hours of that time{shared}."
-    told = f"From the times of {cost.compared} finished jobs" if cost.compared else "No finished jobs to compare with"
-    rough = f"; {cost.rough} jobs by their size alone, which is rough" if cost.rough else ""
-    unsized = f"; the results of {cost.unsized} jobs have no known size" if cost.unsized else ""
+    told = (
+        f"From the times of {number(cost.compared, 'finished job')}"
+        if cost.compared
+        else "No finished jobs to compare with"
+    )
+    rough = f"; {number(cost.rough, 'job')} by size alone, which is rough" if cost.rough else ""
+    unsized = f"; the results of {number(cost.unsized, 'job')} have no known size" if cost.unsized else ""
     yield f"{told}{rough}{unsized}."
 
 
