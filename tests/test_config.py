@@ -255,3 +255,18 @@ def test_imports_are_read_as_python_reads_them(folder: str) -> None:
 def test_imports_in_odd_places() -> None:
     text = "import a.b as c, d  # e\ndef f():\n    from g import (  # why\n        h,\n        i as j,\n    )\n"
     assert imported(text) == {"a.b", "d", "g", "g.h", "g.i"}
+
+
+def test_what_the_command_line_makes_of_numbers() -> None:
+    """``--config 'data={probe: 50}'``: below the top level Snakemake hands over strings."""
+    said = {
+        "data": {"probe": "50", "validation": "40"},
+        "seeds": ["0", "1"],
+        "training": {"steps": "60", "stack_seeds": "true"},
+        "architectures": {"mlp": {"width": "8"}},
+        "measures": {"kernel": {"folds": "4"}},
+    }
+    plan = load(said)
+    assert (plan.data.probe, plan.data.validation, plan.config.seeds) == (50, 40, [0, 1])
+    assert plan.stacked == ["mlp"] and plan.training["mlp"].steps == 60
+    assert plan.architectures["mlp"].options["width"] == 8 and plan.measures["kernel"].family.options["folds"] == 4

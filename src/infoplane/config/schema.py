@@ -89,9 +89,10 @@ class Data(Section):
     @field_validator("probe", mode="before")
     @classmethod
     def _some_or_all(cls, probe: Any) -> Any:
-        if probe != "all" and (not isinstance(probe, int) or probe < 2):
+        count = int(probe) if isinstance(probe, str) and probe.isdecimal() else probe  # a string on the command line
+        if count != "all" and (not isinstance(count, int) or count < 2):
             raise ValueError(f"expected a number of samples, at least 2, or 'all', got {probe!r}")
-        return probe
+        return count
 
     @property
     def options(self) -> dict[str, Any]:
