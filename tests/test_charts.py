@@ -1,10 +1,7 @@
 """Every chart of the registry on made-up results: whole, partial, diverged, tiny, deep and empty."""
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 from pathlib import Path
@@ -16,18 +13,14 @@ import synthetic_results as synthetic
 from PIL import Image
 
 from infoplane import registry
-from infoplane.charts import figure, render, scales, theme
+from infoplane.charts import render, scales, theme
 from infoplane.charts.frames import Tables, accuracy, curves, spread
 from infoplane.errors import UserError
-from infoplane.phases.analysis import write
 from infoplane.phases.curves import last_block
-from infoplane.phases.results import TABLES as PHASES
 from infoplane.tables import collect
 
-ROOT = Path(__file__).parents[1]
 CHARTS = registry.names("chart")
 QUICK = {"resamples": 100, "nulls": 5}
-WIDTH = 6.75
 
 SHAPES: dict[str, dict[str, Any]] = {
     "whole": {},
@@ -45,20 +38,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("experiment")
-
-
-@pytest.fixture(scope="module")
-def tables(folder: Path) -> Tables:
-    found = synthetic.analysed(synthetic.made(folder), **QUICK)
-    assert found.phases
-    write(found.phases, phases_files(folder))
-    return found
-
-
-def phases_files(folder: Path) -> list[Path]:
-    return [folder / "phases" / f"{name}.parquet" for name in PHASES]
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    return synthetic.analysed(synthetic.made(tmp_path_factory.mktemp("experiment")), **QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +49,6 @@ def specs(tables: Tables) -> dict[str, dict[str, Any]]:
 
 def values(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for rows in spec["datasets"].values() for row in rows]
-
-
-def unnumbered(picture: bytes) -> bytes:
-    """Without the numbers of clips and gradients, which a process counts through all that it draws."""
-    return re.sub(rb"(clip|gradient_)\d+", rb"\1", picture)
 
 
 def words(spec: dict[str, Any]) -> str:
@@ -147,24 +123,6 @@ def test_files(name: str, specs: dict[str, dict[str, Any]], tmp_path: Path) -> N
         assert len(picture.convert("RGB").resize((200, 200)).getcolors(40_000) or []) > 10
     assert json.loads(outputs[3].read_text()) == specs[name]
     assert synthetic.loads(outputs[0]) == []
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_same_tables_same_bytes(
-    name: str, tables: Tables, specs: dict[str, dict[str, Any]], folder: Path, tmp_path: Path
-) -> None:
-    """Two processes: this one, and the script's as the workflow would run it."""
-    here, there = ({kind: tmp_path / f"{turn}.{kind}" for kind in ("svg", "pdf", "json")} for turn in ("here", "there"))
-    read = [f"--{table}={folder / f'{table}.parquet'}" for table in ("measures", "history")]
-    if phased := bool(registry.reads("chart", name)):
-        read += ["--phases", *map(str, phases_files(folder))]
-    outputs = [f"--{kind}={path}" for kind, path in there.items()]
-    subprocess.run([sys.executable, ROOT / "scripts/charts.py", f"--chart={name}", *read, *outputs], check=True)
-    known = tables if phased else Tables(tables.measures, tables.history, tables.metadata)
-    figure.save(figure.drawn(name, {}, known, WIDTH), WIDTH, here["svg"], here["pdf"])
-    render.save(specs[name], None, None, None, here["json"])
-    for kind, path in here.items():
-        assert unnumbered(path.read_bytes()) == unnumbered(there[kind].read_bytes())
 
 
 @pytest.mark.parametrize("name", CHARTS)

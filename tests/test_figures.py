@@ -1,17 +1,22 @@
 """Figures for print: their width, their letters, the same bytes; and what a chart may ask to read."""
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
 import pytest
 import synthetic_results as synthetic
+from conftest import REPOSITORY
 
 from infoplane import registry
 from infoplane.charts import figure, render
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
+from infoplane.phases.analysis import write
+from infoplane.phases.results import TABLES as PHASES
 
 CHARTS = registry.names("chart")
 SMALLEST_LETTER = 6.5
@@ -19,8 +24,21 @@ SMALLEST_LETTER = 6.5
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    return synthetic.analysed(synthetic.made(tmp_path_factory.mktemp("experiment")), resamples=100, nulls=5)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("experiment")
+
+
+@pytest.fixture(scope="module")
+def tables(folder: Path) -> Tables:
+    """Made-up results, which lie in the folder too."""
+    found = synthetic.analysed(synthetic.made(folder), resamples=100, nulls=5)
+    assert found.phases
+    write(found.phases, phases_files(folder))
+    return found
+
+
+def phases_files(folder: Path) -> list[Path]:
+    return [folder / "phases" / f"{name}.parquet" for name in PHASES]
 
 
 def page_size(pdf: bytes) -> tuple[float, float]:
@@ -61,6 +79,28 @@ def test_same_figure_same_bytes(tables: Tables, tmp_path: Path) -> None:
     """The library would write fonts and resources in an order of chance: ten times the same is no accident."""
     svg = figure.drawn("contrast", {}, tables, figure.WIDTH)
     assert len({figure.pdf(svg) for _ in range(10)}) == 1
+
+
+def unnumbered(picture: bytes) -> bytes:
+    """Without the numbers of clips and gradients, which a process counts through all that it draws."""
+    return re.sub(rb"(clip|gradient_)\d+", rb"\1", picture)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_same_tables_same_bytes(name: str, tables: Tables, folder: Path, tmp_path: Path) -> None:
+    """Two processes: this one, and the script's as the workflow would run it."""
+    here, there = ({kind: tmp_path / f"{turn}.{kind}" for kind in ("svg", "pdf", "json")} for turn in ("here", "there"))
+    read = [f"--{table}={folder / f'{table}.parquet'}" for table in ("measures", "history")]
+    if phased := bool(registry.reads("chart", name)):
+        read += ["--phases", *map(str, phases_files(folder))]
+    outputs = [f"--{kind}={path}" for kind, path in there.items()]
+    script = REPOSITORY / "scripts" / "charts.py"
+    subprocess.run([sys.executable, script, f"--chart={name}", *read, *outputs], check=True)
+    known = tables if phased else Tables(tables.measures, tables.history, tables.metadata)
+    figure.save(figure.drawn(name, {}, known, figure.WIDTH), figure.WIDTH, here["svg"], here["pdf"])
+    render.save(render.spec(name, {}, known), None, None, None, here["json"])
+    for kind, path in here.items():
+        assert unnumbered(path.read_bytes()) == unnumbered(there[kind].read_bytes())
 
 
 def test_narrow_figures_keep_their_width(tables: Tables) -> None:

@@ -151,6 +151,7 @@ def test_rules_import_neither_torch_nor_science(path: Path) -> None:
         "infoplane.config",
         "infoplane.devices",
         "infoplane.errors",
+        "infoplane.quantities",
         "infoplane.registry",
         "infoplane.reuse",
         "infoplane.sources",
