@@ -126,7 +126,7 @@ def own_parse_seconds(folder: Path, repeats: int = 5) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 2500, 5000, 10000])
-    parser.add_argument("--run-up-to", type=int, default=2500, help="larger experiments are planned only")
+    parser.add_argument("--run-up-to", type=int, default=10000, help="larger experiments are planned only")
     parser.add_argument("--output", type=Path, default=Path("bench/results/dag.json"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

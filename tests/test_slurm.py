@@ -84,6 +84,8 @@ class OnSlurm:
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 text=True,
+                # A shell that starts these tests in the background makes all that they start deaf to Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def finish(self, running: subprocess.Popen[str], code: int = 0) -> str:
