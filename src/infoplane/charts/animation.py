@@ -17,6 +17,7 @@ from infoplane import registry
 from infoplane.charts import render, theme
 from infoplane.charts.frames import Tables
 from infoplane.charts.gallery.information_plane import UNTIL
+from infoplane.charts.vega import VEGA_LITE
 from infoplane.errors import UserError
 from infoplane.storage.atomic import atomic_path
 
@@ -73,7 +74,7 @@ def compiled(tables: Tables, options: dict[str, Any]) -> tuple[dict[str, Any], f
     }
     found["params"] = [{"name": UNTIL, "value": high}]
     found["config"] = theme.CONFIG
-    vega = vl_convert.vegalite_to_vega(found, vl_version=render.VEGA_LITE)
+    vega = vl_convert.vegalite_to_vega(found, vl_version=VEGA_LITE)
     return (json.loads(vega) if isinstance(vega, str) else vega), low, high
 
 

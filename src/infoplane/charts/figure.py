@@ -11,6 +11,7 @@ import vl_convert
 
 from infoplane.charts import render, theme
 from infoplane.charts.frames import Tables
+from infoplane.charts.vega import VEGA_LITE
 from infoplane.storage.atomic import atomic_path, write_text
 
 WIDTH = 6.75
@@ -34,7 +35,7 @@ def drawn(name: str, options: dict[str, Any], tables: Tables, inches: float) -> 
         found = render.drawn(name, options, tables)
     found.pop("title", None)
     found["config"] = theme.CONFIG | {"padding": PAPER_PADDING}
-    svg: str = vl_convert.vegalite_to_svg(found, vl_version=render.VEGA_LITE)
+    svg: str = vl_convert.vegalite_to_svg(found, vl_version=VEGA_LITE)
     width, height = size(svg)
     printed = f'width="{inches:g}in" height="{inches * height / width:.4f}in"'
     return SIZE.sub(printed, svg, count=1)

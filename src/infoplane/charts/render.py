@@ -10,13 +10,12 @@ import jinja2
 import vl_convert
 
 from infoplane import registry
-from infoplane.charts import theme
+from infoplane.charts import theme, vega
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
 from infoplane.options import NoOptions
 from infoplane.storage.atomic import atomic_path, write_text
 
-VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 PNG_SCALE = 2
 TITLE_CHARACTERS = 105
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,11 +32,6 @@ def templates(folder: Path = TEMPLATES) -> jinja2.Environment:
 def script_json(value: Any) -> str:
     """JSON that may stand in a script element: no ``<`` can end it."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-def vega_bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, for pages that load nothing."""
-    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
 
 
 def drawn(name: str, options: dict[str, Any], tables: Tables, function: str = "draw") -> dict[str, Any]:
@@ -83,7 +77,7 @@ def save(found: dict[str, Any], html: Path | None, svg: Path | None, png: Path |
     if json_:
         write_text(json_, json.dumps(found, sort_keys=True, indent=1, allow_nan=False) + "\n")
     if svg or png:
-        drawn = vl_convert.vegalite_to_svg(found, vl_version=VEGA_LITE)
+        drawn = vl_convert.vegalite_to_svg(found, vl_version=vega.VEGA_LITE)
         if svg:
             write_text(svg, drawn)
         if png:
@@ -93,5 +87,5 @@ def save(found: dict[str, Any], html: Path | None, svg: Path | None, png: Path |
         page = templates().get_template("chart.html.j2")
         write_text(
             html,
-            page.render(title=found["usermeta"]["title"], bundle=vega_bundle(), spec=script_json(found)),
+            page.render(title=found["usermeta"]["title"], bundle=vega.bundle(), spec=script_json(found)),
         )

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from infoplane.charts import render
+from infoplane.charts import render, vega
 from infoplane.charts.accuracy import ABSENT, MARKS, VERDICTS, WRONG, Accuracy, scores
 from infoplane.charts.accuracy_chart import QUANTITIES
 from infoplane.report.page import TEMPLATES, dressing
@@ -43,7 +43,7 @@ def contents(accuracy: Accuracy, spec: dict[str, Any]) -> dict[str, Any]:
         "metadata": accuracy.metadata,
         "chart": {"title": spec["usermeta"]["title"], "notes": spec["usermeta"]["notes"]},
         "spec": Markup(render.script_json(shown)),
-        "bundle": Markup(render.vega_bundle()),
+        "bundle": Markup(vega.bundle()),
         **dressing(),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from infoplane.charts import panels, pictures, render, theme
+from infoplane.charts import panels, pictures, render, theme, vega
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
 from infoplane.quantities import duration
@@ -119,7 +119,7 @@ def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> di
         "gaps": [run for run in runs if run["state"] != "finished"],
         "metadata": metadata,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "not recorded",
-        "bundle": Markup(render.vega_bundle()),
+        "bundle": Markup(vega.bundle()),
         "explorer_style": text("sections/explorer.css"),
         "explorer_script": text("sections/diagram.js", "sections/explorer.js"),
         **dressing(),
