@@ -13,7 +13,7 @@ rule archive:
     """Pack results, code and the complete configuration, so that another person can open and rerun them."""
     input:
         shown=archive_shown(),
-        given=archive_given(),
+        given=archive_given,
         data=data_files,
     output:
         ARCHIVE,

@@ -23,8 +23,9 @@ def archive_left_out(wildcards):
     return [*data, CHECKPOINTS, ACTIVATIONS, MEASURES]
 
 
-def archive_given():
+def archive_given(wildcards):
     """The configuration files as they were written."""
+    require_here("archive")
     return [os.path.relpath(path) for path in workflow.configfiles]
 
 

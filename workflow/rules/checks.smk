@@ -29,13 +29,19 @@ def all_read(run):
     return all(Path(reader.format(**vars(run))).exists() for reader in readers)
 
 
+def require_here(target):
+    """Refuse what looks for results where they are made, if they lie elsewhere: it would find none, and say so."""
+    if STORAGE and workflow.is_main_process:
+        there = f"{STORAGE}/{RESULTS}"
+        refuse(f"{target}: the results lie in object storage, {there}: copy them to {RESULTS}, and ask without it")
+
+
 @cache
 def require_room():
     """Refuse an experiment for whose activations there is no room; asked by the first of them that is to be had."""
-    stored_elsewhere = workflow.storage_settings.default_storage_provider is not None
     try:
         if workflow.is_main_process:
-            require_disk(PLAN, None if stored_elsewhere else Path(RESULTS, "activations"), all_read)
+            require_disk(PLAN, None if STORAGE else Path(RESULTS, "activations"), all_read)
     except UserError as error:
         refuse(error)
 

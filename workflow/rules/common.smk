@@ -63,6 +63,9 @@ STATE = f"{RESULTS}/.state"
 DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
+STORED = workflow.storage_settings
+STORAGE = STORED.default_storage_prefix if STORED.default_storage_provider else ""
+"""Where results lie if not on this machine: what their addresses in object storage begin with."""
 
 
 wildcard_constraints:
@@ -91,9 +94,8 @@ def data_files(wildcards):
     path = PLAN.data.source.options.get("path")
     if not path:
         return []
-    if Path(path).is_dir():
-        return sorted(map(str, Path(path).glob("*.parquet"))) or [path]
-    return sorted(glob(path))
+    shards = Path(path).glob("*.parquet") if Path(path).is_dir() else map(Path, glob(path))
+    return list(map(local, sorted(map(str, shards)) or ([path] if Path(path).is_dir() else [])))
 
 
 def train_spec(wildcards):
@@ -158,7 +160,10 @@ def run_files(run):
 
 def tables_input(wildcards):
     """Every run's tables; nothing for the partial target, which must not cause any training."""
-    return [] if wildcards.scope else [path for run in PLAN.runs for path in run_files(run)]
+    if wildcards.scope:
+        require_here("partial")
+        return []
+    return [path for run in PLAN.runs for path in run_files(run)]
 
 
 def tables_grid(wildcards):
@@ -173,16 +178,17 @@ def tables_grid(wildcards):
     )
 
 
-def history_template(wildcards):
-    return HISTORY
+def copied(input):
+    """What stands before a run's path where a job finds it: nothing, unless results are fetched from object storage."""
+    return str(input.runs[0]).removesuffix(run_files(PLAN.runs[0])[0]) if input.runs else ""
 
 
-def activations_template(wildcards):
-    return ACTIVATIONS
+def history_template(wildcards, input):
+    return copied(input) + HISTORY
 
 
-def measures_template(wildcards):
-    return MEASURES
+def measures_template(wildcards, input):
+    return copied(input) + MEASURES
 
 
 def tables_existing(wildcards):
@@ -191,6 +197,11 @@ def tables_existing(wildcards):
         return ""
     paths = (Path(path) for run in PLAN.runs for path in run_files(run))
     return canonical([[str(path), path.stat().st_mtime_ns] for path in paths if path.exists()])
+
+
+def purge_activations(wildcards):
+    require_here("purge")
+    return ACTIVATIONS
 
 
 def purge_readers(wildcards):
@@ -223,9 +234,9 @@ def pictures(path, spec, wildcards):
 
 
 def pictures_shown(path, spec, wildcards):
-    """The same, but for the partial target those that exist: as parameters, which bring nothing up to date."""
+    """For the partial target, those that exist: as parameters, which bring nothing up to date."""
     if spec is None or not wildcards.scope:
-        return pictures(path, spec, wildcards)
+        return []
     return [made for run in PLAN.shown if Path(made := path.format(**vars(run))).exists()]
 
 
@@ -273,6 +284,7 @@ def made():
     scopes = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
     lines = [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'"]
     lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in scopes]
+    lines += [f"results: {STORAGE}/{RESULTS}"] if STORAGE else []
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():
         lines.append(f"accuracy: {page.resolve()}")

@@ -18,7 +18,7 @@ rule purge:
         script=script("purge"),
         code=code_behind("purge"),
         grid=tables_grid,
-        activations=activations_template,
+        activations=purge_activations,
         readers=purge_readers,
         pictures=purge_pictures,
         shared=SHARED,

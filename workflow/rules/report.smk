@@ -34,6 +34,7 @@ rule report:
         "Write the {wildcards.scope}report"
     shell:
         "python {params.script:q} --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q}"
-        " --verdicts {input.verdicts:q} --charts {input.charts:q} --reconstructions {params.reconstructions:q}"
-        " --histograms {params.histograms:q} --accuracy {params.accuracy:q} --benchmarks {params.benchmarks:q}"
+        " --verdicts {input.verdicts:q} --charts {input.charts:q}"
+        " --reconstructions {input.reconstructions:q} {params.reconstructions:q}"
+        " --histograms {input.histograms:q} {params.histograms:q} --accuracy {params.accuracy:q} --benchmarks {params.benchmarks:q}"
         " --output {output:q} >{log:q} 2>&1"

@@ -8,6 +8,12 @@ localrules:
     why,
 
 
+def why_config(wildcards):
+    """What is asked about; Snakemake is asked anew, and knows nothing of a storage provider then."""
+    require_here("why")
+    return json.dumps(config)
+
+
 rule why:
     """Print the pending jobs with the reason for each, in the configuration's words."""
     log:
@@ -17,7 +23,7 @@ rule why:
     params:
         script=script("why"),
         code=code_behind("why"),
-        config=json.dumps(config),
+        config=why_config,
     message:
         "Ask why"
     shell:
