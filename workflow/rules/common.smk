@@ -64,8 +64,8 @@ DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
 STORED = workflow.storage_settings
-STORAGE = STORED.default_storage_prefix if STORED.default_storage_provider else ""
-"""Where results lie if not on this machine: what their addresses in object storage begin with."""
+STORAGE = STORED.default_storage_provider and (STORED.default_storage_prefix or STORED.default_storage_provider)
+"""Where results lie if not on this machine: what their addresses in object storage begin with; None: here."""
 
 
 wildcard_constraints:
@@ -90,12 +90,14 @@ def read_by_family(what, path):
 
 
 def data_files(wildcards):
-    """The user's own files behind a data set that is read by path; missing ones are the script's to report."""
+    """The user's own files behind a data set that is read by path, on this machine wherever results lie; missing ones
+    are the script's to report."""
     path = PLAN.data.source.options.get("path")
     if not path:
         return []
-    shards = Path(path).glob("*.parquet") if Path(path).is_dir() else map(Path, glob(path))
-    return list(map(local, sorted(map(str, shards)) or ([path] if Path(path).is_dir() else [])))
+    folder = Path(path).is_dir()
+    found = sorted(map(str, Path(path).glob("*.parquet"))) or [path] if folder else sorted(glob(path))
+    return [local(name) for name in found]
 
 
 def train_spec(wildcards):
@@ -197,6 +199,12 @@ def tables_existing(wildcards):
         return ""
     paths = (Path(path) for run in PLAN.runs for path in run_files(run))
     return canonical([[str(path), path.stat().st_mtime_ns] for path in paths if path.exists()])
+
+
+def why_config(wildcards):
+    """What is asked about; Snakemake is asked anew, and knows nothing of a storage provider then."""
+    require_here("why")
+    return json.dumps(config)
 
 
 def purge_activations(wildcards):

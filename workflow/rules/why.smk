@@ -8,12 +8,6 @@ localrules:
     why,
 
 
-def why_config(wildcards):
-    """What is asked about; Snakemake is asked anew, and knows nothing of a storage provider then."""
-    require_here("why")
-    return json.dumps(config)
-
-
 rule why:
     """Print the pending jobs with the reason for each, in the configuration's words."""
     log:
