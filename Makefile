@@ -46,7 +46,7 @@ bench: $(READY)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build site src/*.egg-info
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build site .hypothesis src/*.egg-info
 	@find . -name __pycache__ -type d -not -path './results/*' -not -path './datasets/*' -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted installation is taken up again by the next call.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from infoplane.data.prepare import prepare
 from infoplane.specs import CheckpointSpec, DataSpec, Plugin, TrainingSpec, TrainSpec
@@ -12,6 +13,21 @@ from infoplane.specs import CheckpointSpec, DataSpec, Plugin, TrainingSpec, Trai
 torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Drawn inputs are the same in every run, and no draw is timed: what may hang has a watchdog of its own.
+for profile in ("quick", "thorough"):
+    settings.register_profile(
+        profile, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+settings.load_profile("quick")
+
+
+def draws(quick: int, thorough: int) -> settings:
+    """How many inputs a property test draws: ``@draws(300, 2000)``.
+
+    The second number counts with ``pytest --hypothesis-profile thorough``.
+    """
+    return settings(max_examples=thorough if settings.get_current_profile_name() == "thorough" else quick)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
