@@ -21,6 +21,7 @@ from infoplane.measures.truths.discrete import confusion, ten_symbols
 from infoplane.measures.truths.gaussian import correlated, linear_gaussian, rotations
 from infoplane.measures.truths.pictures import SIDE, blobs, pictures, rectangles
 from infoplane.measures.truths.transforms import asinh, half_cube, injective_maps, normal_cdf, spiral, student
+from infoplane.measures.truths.waves import clusters, waves
 
 
 def absolute(spread: float, d: int) -> float:
@@ -208,6 +209,31 @@ def test_a_map_changes_the_samples_and_not_the_information() -> None:
     plain = draw(correlated(2, 3), 50)
     assert mapped.values["ixz"] == 3
     assert all(np.allclose(np.sinh(a), b) for a, b in zip(draw(mapped, 50)[:2], plain[:2], strict=True))
+
+
+def test_thin_waves() -> None:
+    z, x, _ = draw(waves())
+    second = 2 * x[:, 1]
+    first = 10 * (x[:, 0] + 0.8) - 5 * np.sin(3 * second)
+    places, groups = clusters()
+    each = [
+        log_normal(one[:, None, None], mean[:, None], math.sqrt(0.1))
+        for one, mean in ((first, places), (z[:, 0], groups))
+    ]
+    log_ratio = (
+        logsumexp(each[0] + each[1], axis=1) + math.log(12) - logsumexp(each[0], axis=1) - logsumexp(each[1], axis=1)
+    )
+    assert log_ratio.mean() == pytest.approx(waves().values["ixz"], abs=0.01)
+
+
+def test_continuous_truths_of_few_dimensions_have_distinct_values() -> None:
+    few = [truth for truth in TRUTHS if truth.continuous and truth.dimension <= 4]
+    assert len(few) > 20
+    for truth in few:
+        z, x, _ = draw(truth, 400)
+        assert truth.dimension == max(z.shape[1], x.shape[1] if "ixz" in truth.values else 0)
+        for part in (z, x) if "ixz" in truth.values else (z,):
+            assert len(np.unique(part, axis=0)) == 400
 
 
 # Classes

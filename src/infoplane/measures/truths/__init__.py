@@ -18,6 +18,7 @@ from infoplane.measures.truths.gaussian import correlated, linear_gaussian
 from infoplane.measures.truths.pictures import blobs, pictures, rectangles
 from infoplane.measures.truths.transforms import injective_maps, student
 from infoplane.measures.truths.truth import Truth
+from infoplane.measures.truths.waves import waves
 
 
 def all_truths(noise: Noise | None = None) -> list[Truth]:
@@ -36,6 +37,7 @@ def all_truths(noise: Noise | None = None) -> list[Truth]:
         *(additive_uniform(width) for width in (0.1, 0.75)),
         *(student(d, 1, freedom) for d, freedom in ((1, 2), (1, 5), (2, 5))),
         *injective_maps(),
+        waves(),
         confusion(),
         ten_symbols(),
         function_of_input(),

@@ -41,7 +41,7 @@ def sign_channel(noise: float = 0.5) -> Truth:
     def optimal(z: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         return {"zx": remaining_error(x, decode(z))}
 
-    return Truth("sign channel", GROUP, values, draw, optimal=optimal)
+    return Truth("sign channel", GROUP, values, draw, optimal=optimal, continuous=True, dimension=1)
 
 
 def mixture_channel(apart: float = 2.0, width: float = 0.5, noise: float = 1.0) -> Truth:
@@ -73,7 +73,7 @@ def mixture_channel(apart: float = 2.0, width: float = 0.5, noise: float = 1.0) 
     def optimal(z: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         return {"zx": remaining_error(x, decode(z))}
 
-    return Truth("two-Gaussian mixture channel", GROUP, values, draw, optimal=optimal)
+    return Truth("two-Gaussian mixture channel", GROUP, values, draw, optimal=optimal, continuous=True, dimension=1)
 
 
 def additive_uniform(noise: float) -> Truth:
@@ -95,4 +95,6 @@ def additive_uniform(noise: float) -> Truth:
         middle = (np.maximum(z - noise, 0) + np.minimum(z + noise, 1)) / 2
         return {"zx": remaining_error(x, middle)}
 
-    return Truth(f"additive uniform noise, {noise:g}", GROUP, values, draw, optimal=optimal)
+    return Truth(
+        f"additive uniform noise, {noise:g}", GROUP, values, draw, optimal=optimal, continuous=True, dimension=1
+    )

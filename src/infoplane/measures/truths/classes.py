@@ -53,7 +53,8 @@ def mixture(classes: int, d: int, spread: float, permuted: bool = False) -> Trut
         return {"zy": whole if permuted else float(posterior_losses(z, labels, centres, 1.0).mean())}
 
     name = f"{classes} Gaussian classes, d = {d}{', labels permuted' if permuted else ''}"
-    return Truth(name, GROUP, {"zy": left, "izy": whole - left}, draw, linear=("zy",), optimal=optimal)
+    values = {"zy": left, "izy": whole - left}
+    return Truth(name, GROUP, values, draw, ("zy",), optimal=optimal, continuous=True, dimension=d)
 
 
 def noisy_classes(classes: int = 4, d: int = 2, spread: float = 1.5, noise: float = 0.5) -> Truth:
@@ -76,4 +77,5 @@ def noisy_classes(classes: int = 4, d: int = 2, spread: float = 1.5, noise: floa
     def optimal(z: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         return {"zy": float(posterior_losses(z, labels, centres, deviation).mean())}
 
-    return Truth(f"{classes} classes through noise, d = {d}", GROUP, values, draw, linear=("zy",), optimal=optimal)
+    name = f"{classes} classes through noise, d = {d}"
+    return Truth(name, GROUP, values, draw, ("zy",), optimal=optimal, continuous=True, dimension=d)

@@ -26,7 +26,9 @@ def independent_noise(d: int, classes: int = 10) -> Truth:
         return rng.normal(size=(n, d)), rng.normal(size=(n, 16)), rng.permutation(np.arange(n) % classes)
 
     values = {"zx": 1.0, "zy": whole, "ixz": 0.0, "izy": 0.0}
-    return Truth(f"independent noise, d = {d}", GROUP, values, draw, linear=("zx", "zy"))
+    return Truth(
+        f"independent noise, d = {d}", GROUP, values, draw, ("zx", "zy"), continuous=True, dimension=max(d, 16)
+    )
 
 
 def frozen_network(width: int = 64, classes: int = 4, d: int = 16) -> Truth:

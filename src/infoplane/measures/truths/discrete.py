@@ -118,4 +118,4 @@ def exclusive_or(flip: float = 0.1) -> Truth:
         return {"zy": float(-wrong * np.log(flip) - (1 - wrong) * np.log(1 - flip))}
 
     values = {"zy": value, "izy": float(np.log(2)) - value}
-    return Truth("exclusive or of two bits", GROUP, values, draw, optimal=optimal)
+    return Truth("exclusive or of two bits", GROUP, values, draw, optimal=optimal, continuous=True, dimension=2)

@@ -32,7 +32,7 @@ def linear_gaussian(d: int, snr: float = 1.0, mixed: bool = False) -> Truth:
         return {} if mixed else {"zx": unexplained_error(snr / (1 + snr), n * d)}
 
     name = f"linear-Gaussian, d = {d}, SNR {snr:g}{', mixed' if mixed else ''}"
-    return Truth(name, "linear-Gaussian", values, draw, linear=("zx",), optimal=optimal, floor=floor)
+    return Truth(name, "linear-Gaussian", values, draw, ("zx",), 1, optimal, floor, continuous=True, dimension=d)
 
 
 def correlated(d: int, information: float) -> Truth:
@@ -57,7 +57,7 @@ def correlated(d: int, information: float) -> Truth:
     def floor(n: int) -> dict[str, float]:
         return {"zx": unexplained_error(float(rho**2), n * d)}
 
-    return Truth(name, "correlated Gaussians", values, draw, linear=("zx",), optimal=optimal, floor=floor)
+    return Truth(name, "correlated Gaussians", values, draw, ("zx",), 1, optimal, floor, continuous=True, dimension=d)
 
 
 def correlated_pair(rng: np.random.Generator, n: int, d: int, information: float) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ def student(d: int, information: float, freedom: int) -> Truth:
         return z @ turn_z / scale, x @ turn_x / scale, two_classes(n)
 
     name = f"Student-t, {freedom} degrees of freedom, d = {d}, {value:.2f} nats"
-    return Truth(name, "Student-t", {"ixz": float(value)}, draw)
+    return Truth(name, "Student-t", {"ixz": float(value)}, draw, continuous=True, dimension=d)
 
 
 def asinh(x: np.ndarray) -> np.ndarray:
@@ -71,7 +71,8 @@ def transformed(base: Truth, name: str, change: Map) -> Truth:
         z, x, labels = base.draw(rng, n)
         return change(z), change(x), labels
 
-    return Truth(f"{base.name}, {name}", "injective maps", {"ixz": base.values["ixz"]}, draw)
+    known = {"ixz": base.values["ixz"]}
+    return Truth(f"{base.name}, {name}", "injective maps", known, draw, continuous=True, dimension=base.dimension)
 
 
 def injective_maps() -> list[Truth]:

@@ -32,7 +32,9 @@ class Truth:
     of this number, and their empirical distribution is then the distribution itself, to the last count. optimal: what
     sampling alone does to Z-X and Z-Y, where the best decoder is known. floor: what a formula says of the error that
     is left to a good estimator, where one is known. again: for a network that does not learn; what
-    is known is then that no measure changes from one checkpoint to the next.
+    is known is then that no measure changes from one checkpoint to the next. continuous: Z has a density, and so has X
+    where I(X;Z) is known; dimension: the larger number of columns of X and Z. These say where an interval that is meant
+    for densities of few dimensions can be held against the truth.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Truth:
     optimal: Optimal | None = None
     floor: Floor | None = None
     again: Again | None = None
+    continuous: bool = False
+    dimension: int = 0
 
     def truth_of(self, measure: str) -> float | None:
         """The true value that an estimate of this measure is held against, or None where it is not known.
@@ -106,7 +110,7 @@ def density_entropy(density: np.ndarray, step: float) -> float:
     return float(-(p * np.log(p)).sum() * step)
 
 
-def normal_density(z: np.ndarray, mean: float, deviation: float) -> np.ndarray:
+def normal_density(z: np.ndarray, mean: float | np.ndarray, deviation: float) -> np.ndarray:
     """The density of N(mean, deviation^2)."""
     density: np.ndarray = np.exp(-(((z - mean) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
     return density
