@@ -19,13 +19,15 @@ class Targets:
 
     inputs: X up to a rotation and a shift, which leave every squared error as it is; float64, shape
     (n, min(n - 1, D_x)). labels: int64, shape (n,), the classes that occur counted from 0. given: X as it was given,
-    such as images, float32, shape (n, ...).
+    such as images, float32, shape (n, ...). groups: int64, shape (n,), which samples belong together, such as the crops
+    of one image, counted from 0 in the order of first appearance; None where every sample stands alone.
     """
 
     inputs: Tensor
     labels: Tensor
     classes: int
     given: Tensor
+    groups: Tensor | None = None
 
     @property
     def n(self) -> int:
@@ -57,7 +59,8 @@ class Targets:
     def only(self, rows: Tensor) -> "Targets":
         """The targets of the samples at these positions; a class that none of them has is not counted."""
         occurring, labels = torch.unique(self.labels[rows], return_inverse=True)
-        return Targets(self.inputs[rows], labels, len(occurring), self.given[rows])
+        groups = None if self.groups is None else in_order(self.groups[rows])
+        return Targets(self.inputs[rows], labels, len(occurring), self.given[rows], groups)
 
     def folds(self, count: int, seed: int) -> Tensor:
         """The fold in which each sample is held out, stratified by label; int64, shape (n,).
@@ -100,13 +103,28 @@ def rotate_to_rank(inputs: Tensor) -> Tensor:
     return (vectors[:, 1:] * values[1:].clamp_(min=0).sqrt()).to(inputs.device)
 
 
-def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device) -> Targets:
+def in_order(groups: Tensor) -> Tensor | None:
+    """Group ids, shape (n,), counted from 0 in the order of first appearance; None where no two samples share one."""
+    occurring, numbers = torch.unique(groups, return_inverse=True)
+    if len(occurring) == len(groups):
+        return None
+    places = torch.arange(len(groups), device=groups.device)
+    first = torch.full_like(occurring, len(groups)).scatter_reduce_(0, numbers, places, "amin")
+    return first.argsort().argsort()[numbers]
+
+
+def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups: np.ndarray | None = None) -> Targets:
     """Targets from inputs of shape (n, ...) and integer labels of shape (n,).
 
-    Raises `UserError` when they differ in length, hold NaN or infinity, or are fewer than `FEWEST_PROBES`.
+    groups: ids of any type that can be sorted, shape (n,): samples with one id belong together. Raises `UserError` when
+    they differ in length, hold NaN or infinity, or are fewer than `FEWEST_PROBES`.
     """
     if len(inputs) != len(labels):
         raise UserError(f"the probe has {len(inputs)} inputs but {len(labels)} labels.")
+    if groups is not None and np.shape(groups) != (len(labels),):
+        raise UserError(
+            f"groups must hold one id for each of the {len(labels)} samples, not an array of shape {np.shape(groups)}."
+        )
     if len(labels) < FEWEST_PROBES:
         raise UserError(f"the probe has {len(labels)} samples: a measure needs at least {FEWEST_PROBES}.")
     given = torch.as_tensor(np.array(inputs, np.float64), device=device)
@@ -114,4 +132,8 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device) -> Tar
     if not bool(torch.isfinite(flat).all()):
         raise UserError("the probe's inputs hold NaN or infinity.")
     occurring, counted = np.unique(labels, return_inverse=True)
-    return Targets(rotate_to_rank(flat), torch.as_tensor(counted, device=device), len(occurring), given.float())
+    together = None
+    if groups is not None:
+        together = in_order(torch.as_tensor(np.unique(groups, return_inverse=True)[1], device=device))
+    y = torch.as_tensor(counted, device=device)
+    return Targets(rotate_to_rank(flat), y, len(occurring), given.float(), together)
