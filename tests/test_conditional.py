@@ -76,6 +76,16 @@ def test_a_normal_channel(d: int, sigma: float) -> None:
     assert abs(found.value - truth) < max(0.06, 3 * found.stderr) and found.note == ""
 
 
+def test_noise_is_not_what_a_user_drew_with_the_same_seed() -> None:
+    # mu + sigma eps with eps = mu is a larger mu without noise; draws of one seed are not those of the next
+    mu = torch.randn(500, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sigma = torch.tensor(1.0, dtype=torch.float64)
+    eps = [draw_layer(mu, sigma.expand(500, 1), seed, draw) - mu for seed, draw in ((0, 0), (0, 1), (1, 0))]
+    together = torch.corrcoef(torch.cat([mu, *eps], 1).T) - torch.eye(4, dtype=torch.float64)
+    assert float(together.abs().max()) < 0.15
+    assert abs(stochastic_information(mu, sigma.expand(500, 1)).value - math.log(2) / 2) < 0.1
+
+
 def test_without_overlap_every_sample_is_known() -> None:
     mu = 100 * torch.arange(12.0)[:, None]
     labels = torch.tensor([0] * 8 + [1] * 4)

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "src" / "infoplane"
 
 GROUND = {
-    "checkout", "devices", "errors", "options", "progress", "provenance", "quantities", "registry", "reuse",
+    "checkout", "devices", "errors", "options", "progress", "provenance", "quantities", "registry", "reuse", "streams",
     "sources", "specs", "storage", "timings",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "specs": {"errors"},
     "timings": {"errors"},
+    "streams": set(),
     "devices": {"errors"},
     "checkout": {"errors"},
     "registry": {"errors", "options"},

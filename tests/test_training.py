@@ -137,6 +137,14 @@ def test_checkpoints_and_history_say_what_happened(train_spec: Make, splits: dic
     assert seconds == sorted(seconds) and seconds[-1] > 0
 
 
+def test_noisy_labels_are_not_those_that_the_first_epoch_begins_with() -> None:
+    labels = torch.arange(1000) % 10
+    for seed in range(3):
+        noisy = with_label_noise(labels, classes=10, share=0.2, seed=seed) != labels
+        first = Batches(1000, 100, seed, torch.device("cpu")).rows(0)
+        assert int(noisy[first].sum()) < 50, "of 200 noisy samples in 1,000"
+
+
 def test_label_noise_and_precision_change_the_run(train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
     plain = trained(train_spec(), splits, tmp_path / "plain")[0].read_bytes()
     assert trained(train_spec(label_noise=0.5), splits, tmp_path / "noise")[0].read_bytes() != plain

@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor
 
+from infoplane.streams import own_seed
+
 
 def with_label_noise(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
     """Labels of which a random ``share`` is replaced by a uniformly drawn class (which may be the right one)."""
-    generator = torch.Generator().manual_seed(seed)
+    # the order of the first epoch begins with seed 0 too, and would show the noisy samples first
+    generator = torch.Generator().manual_seed(own_seed(seed, "label noise"))
     count = round(share * len(labels))
     chosen = torch.randperm(len(labels), generator=generator)[:count]
     drawn = torch.randint(classes, (count,), generator=generator)

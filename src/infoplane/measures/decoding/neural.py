@@ -20,6 +20,7 @@ from infoplane.measures.decoding.mixing import likelihood_weights, squared_weigh
 from infoplane.measures.decoding.networks import Convolutional, Dense, Network, Token
 from infoplane.measures.decoding.splitwise import Components, logistic_predictions, ridge_predictions
 from infoplane.measures.targets import Targets
+from infoplane.streams import own_seed
 
 BUDGET = {"cpu": 64 << 20, "cuda": 4 << 30}
 """Bytes of weights, gradients, moments and batches that are trained at once; on the CPU, what caches still serve."""
@@ -119,7 +120,7 @@ def decoder_of_inputs(plan: Plan, shape: tuple[int, ...], targets: Targets) -> I
         coordinates = targets.inputs
         if given.flatten(1).shape[1] >= targets.n:
             p = coordinates.shape[1]
-            turn = torch.randn(p, p, generator=torch.Generator().manual_seed(plan.seed), dtype=torch.float64)
+            turn = torch.randn(p, p, generator=torch.Generator().manual_seed(own_seed(plan.seed, "turn")), dtype=torch.float64)
             coordinates = coordinates @ torch.linalg.qr(turn).Q.to(coordinates.device)
         network = _numbers(plan, shape, coordinates.shape[1])
     coordinates = coordinates - coordinates.mean(0)

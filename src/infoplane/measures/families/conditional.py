@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infoplane.measures.decoding.gram import varying_features
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.information.conditional import informations
+from infoplane.measures.information.conditional import draw_layer, informations
 from infoplane.measures.information.neighbours import Information
 from infoplane.measures.information.reported import in_nats
 from infoplane.measures.targets import Targets, rotate_to_rank
@@ -56,7 +56,8 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "ixz_given_y")]
     mu, spread = root(flat)
     sigma = torch.tensor(options.noise * spread, dtype=torch.float64, device=mu.device)
-    draws = [informations(mu, sigma, targets.labels, options.seed + draw) for draw in range(options.draws)]
+    drawn = (draw_layer(mu, sigma, options.seed, draw) for draw in range(options.draws))
+    draws = [informations(mu, sigma, targets.labels, z=z) for z in drawn]
     about = f"of Z with noise {options.noise:g}"
     detail = canonical({"noise": options.noise, "sigma": float(sigma), "draws": options.draws})
     return [

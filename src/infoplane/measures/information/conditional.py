@@ -12,14 +12,18 @@ from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.measures.information.neighbours import Information
+from infoplane.streams import own_seed
 
 BLOCK = 1 << 20
 """Elements of the n x n matrix, and of what it is made of, that are held at a time."""
 
 
-def draw_layer(mu: Tensor, sigma: Tensor, seed: int = 0) -> Tensor:
-    """z = mu + sigma eps, eps standard normal, float64; mu and sigma of shape (n, d), sigma broadcastable."""
-    generator = torch.Generator().manual_seed(seed)
+def draw_layer(mu: Tensor, sigma: Tensor, seed: int = 0, draw: int = 0) -> Tensor:
+    """z = mu + sigma eps, eps standard normal, float64; mu and sigma of shape (n, d), sigma broadcastable.
+
+    draw: which of several draws of one seed.
+    """
+    generator = torch.Generator().manual_seed(own_seed(seed, "layer", draw))
     eps = torch.randn(mu.shape, generator=generator, dtype=torch.float64).to(mu.device)
     return eps.mul_(sigma.double()).add_(mu)
 

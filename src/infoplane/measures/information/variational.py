@@ -13,6 +13,7 @@ from torch import Tensor
 from infoplane.errors import UserError
 from infoplane.measures.information.coordinates import as_columns, varying
 from infoplane.measures.information.neighbours import Information
+from infoplane.streams import own_seed
 
 SATURATED = 0.9
 """Share of the bound's largest possible value beyond which it only says that I(X;Z) is at least that."""
@@ -51,7 +52,7 @@ def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0) -> Inf
     x, z = varying(as_columns(x, "x")), varying(as_columns(z, "z"))
     if not x.shape[1] or not z.shape[1]:
         return Information(0.0, 0.0, "constant")
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(own_seed(seed, "critic"))
     order = torch.randperm(len(x), generator=random)
     tested = max(4, round(len(x) * critic.held_out))
     stopping = max(4, (len(x) - tested) // 4)
