@@ -121,6 +121,26 @@ def test_what_a_killed_writer_left_is_swept_but_a_living_one_is_not(tmp_path: Pa
     assert not dead.exists() and living.exists()
 
 
+def test_what_is_no_writers_is_left_alone(tmp_path: Path) -> None:
+    """And what looks like a pattern, or like no process id at all, is a name like any other."""
+    others = [tmp_path / f".{name}.part" for name in ("t[1].txt.notes", "t1.txt.999999999", "t[1].txt.1.more")]
+    for path in others:
+        path.write_text("not yours")
+    left = tmp_path / f".t[1].txt.{10**30}.part"
+    left.write_text("half")
+    write_text(tmp_path / "t[1].txt", "whole")
+    assert all(path.exists() for path in others) and not left.exists()
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "x" * 300 + "/t.txt", "file/t.txt", "folder"])
+def test_a_place_where_nothing_can_be_written_is_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*: [A-Z][a-z ]+\.$"):
+        write_text(tmp_path / place, "")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
 # --- checkpoints
 
 

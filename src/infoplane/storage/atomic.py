@@ -1,11 +1,21 @@
-"""Nothing half-written is ever left behind: write beside the target, then rename."""
+"""Nothing half-written is ever left behind: write beside the target, then rename.
+
+What is renamed lies on the disk by then, and so does the new name afterwards (fsync of the file and of its folder): a
+power cut leaves the old file or the new one, whole, and never a name with nothing behind it.
+"""
 
 import contextlib
+import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from infoplane.errors import UserError
+from infoplane.errors import NO_SPACE, UserError
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
+"""What a file system says that cannot bring a folder to the disk."""
 
 
 @contextlib.contextmanager
@@ -13,32 +23,75 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder; on success it becomes the target, on failure it is removed.
 
     The name holds the process id and is not the target's, so that a killed writer never passes for a finished
-    one, and what it left is removed by the next writer of the same target.
+    one, and what it left is removed by the next writer of the same target. Raises `UserError` where no file of that
+    name can be written.
     """
     target = Path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"cannot write {target}: {error.strerror}.") from None
-    for stale in target.parent.glob(f".{target.name}.*.part"):
-        if not _alive(int(stale.name.rsplit(".", 2)[1])):
-            stale.unlink(missing_ok=True)
+    new = [folder for folder in (target.parent, *target.parent.parents) if not _there(folder)]
     temporary = target.parent / f".{target.name}.{os.getpid()}.part"
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        temporary.touch()  # whether it can be, before anything is worked out
+        temporary.unlink()
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UserError(f"cannot write {target}: {error.strerror}.") from None
+    try:
         yield temporary
+        _sync(temporary)
         temporary.replace(target)
+        for folder in (target.parent, *(folder.parent for folder in new)):
+            _sync(folder)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _there(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except OSError:  # a name that is too long, or a folder that may not be looked into: `mkdir` says so
+        return False
+
+
+def _sweep(target: Path) -> None:
+    """Remove what writers of this target left that are no more; nothing else that looks like it."""
+    left = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.part")
+    for path in target.parent.iterdir():
+        found = left.fullmatch(path.name)
+        if found and not _alive(int(found[1])):
+            path.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass
     return True
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk; a full disk may show only now."""
+    try:
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        if path.is_dir() and error.errno in NO_SYNC:
+            return
+        raise
 
 
 def write_text(target: Path, text: str) -> None:
