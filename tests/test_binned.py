@@ -94,6 +94,39 @@ def test_the_field_s_edges_as_numpy_digitises_them(d: int) -> None:
     assert fixed_bins(z).clamped == 0
 
 
+def test_one_outlier_makes_a_note_where_it_makes_the_range() -> None:
+    z = np.random.default_rng(0).normal(size=1000)
+    targets = prepare(z, np.arange(1000) % 2, CPU)
+    (plain, _), wide = (estimate(torch.as_tensor(one)[:, None], targets, Options()) for one in (z, with_outlier(z)))
+    assert plain.value == pytest.approx(4.09, abs=0.01) and plain.note == ""
+    for row in wide:
+        assert row.note == "outliers: 99% of the values lie in 1 of 30 bins, the others make the range"
+    for binning in ("quantile", "width"):
+        (known, _) = estimate(torch.as_tensor(with_outlier(z))[:, None], targets, Options(binning=binning))
+        assert known.value is not None and known.value > 3 and "outliers" not in known.note
+    for tame in (np.tanh(20 * z), np.maximum(0, z - 1), np.random.default_rng(0).standard_t(2, 1000)):
+        assert "outliers" not in estimate(torch.as_tensor(tame)[:, None], targets, Options())[0].note
+
+
+def with_outlier(z: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(len(z)) == 3, 1e4, z)
+
+
+def test_ranges_that_no_number_of_bins_divides_have_no_value() -> None:
+    z = torch.as_tensor(np.random.default_rng(0).uniform(-1, 1, (50, 2)))
+    targets = prepare(z.numpy(), np.arange(50) % 2, CPU)
+    for factor in (1.7e308, 1e-310):
+        for row in estimate(z * factor, targets, Options()):
+            assert row.value is None and "cannot be cut into bins: rescale the activations" in row.note
+    with pytest.raises(UserError, match="too narrow"):
+        width_bins((z.float() + 2) * 1e38, 1e-5)
+
+
+def test_whole_numbers_above_float32_keep_their_bins() -> None:
+    ids = torch.arange(100) // 2 + 20_000_000
+    assert len(group_cells(ids[:, None], width_bins(ids[:, None], 1.0)).sizes) == 50
+
+
 def test_widths_as_numpy_floors_them() -> None:
     z, y = tanh_layer(1500, 6)
     cut = np.floor(z.numpy() * 9 / np.float32(0.7)).astype(int)

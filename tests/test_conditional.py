@@ -51,6 +51,28 @@ def test_values_are_those_of_the_formula() -> None:
 
 
 @pytest.mark.parametrize("alike", [False, True])
+def test_classes_that_are_far_apart_hold_what_each_holds(alike: bool) -> None:
+    mu, sigma = layer(100, 2)
+    sigma = torch.full_like(sigma, 0.4) if alike else sigma
+    labels = torch.arange(100) % 2
+    far = mu + 1e8 * (2 * labels[:, None] - 1)
+    everyone, within = informations(far, sigma, labels)
+    assert everyone.value == pytest.approx(within.value + math.log(2), abs=1e-6)
+    assert within.value == pytest.approx(informations(mu, sigma, labels)[1].value, abs=1e-4)
+
+
+def test_an_offset_changes_nothing_and_an_outlier_is_noted() -> None:
+    rng = np.random.default_rng(0)
+    z, y = torch.as_tensor(rng.normal(size=(200, 3))), np.arange(200) % 2
+    targets = prepare(z.numpy(), y, torch.device("cpu"))
+    still, moved = ([one.value for one in FAMILY.estimate(each, targets, FAMILY.Options())] for each in (z, z + 1e9))
+    assert moved == pytest.approx(still, abs=1e-5)
+    z[3, 0] = 1e10
+    for one in FAMILY.estimate(z, targets, FAMILY.Options()):
+        assert "outliers: 2 of 200 samples make 100.0% of the spread of Z" in one.note
+
+
+@pytest.mark.parametrize("alike", [False, True])
 def test_both_at_once_are_each_alone(alike: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     mu, sigma = layer(50, 3)
     sigma = torch.tensor(0.4) if alike else sigma

@@ -21,7 +21,8 @@ from infoplane.measures.information.binned import (
     range_bins,
     width_bins,
 )
-from infoplane.measures.information.entropy import Groups, entropy_of_counts, group, group_rows
+from infoplane.measures.information.entropy import Groups, as_array, entropy_of_counts, group, group_rows
+from infoplane.measures.information.outliers import empty_note
 from infoplane.measures.subject import Measured, Subject, Survey
 from infoplane.measures.targets import Targets
 from infoplane.options import require
@@ -120,7 +121,8 @@ def _estimates(
         "h_z_given_x": found.noise / math.log(2),
     }
     values = [found.ixz, found.izy] + ([] if answers is None else [answer_entropy(cells, answers)])
-    notes = [_notes(bins, found.alone, options)] * 2 + [""]
+    empty = empty_note(bins.index, as_array(flat), bins.count) if "range" in options.binning else ""
+    notes = ["; ".join(filter(None, [_notes(bins, found.alone, options), empty]))] * 2 + [""]
     if len(labels.sizes) == 1:
         notes[1] = "; ".join(filter(None, [notes[1], "one class only"]))
     return [

@@ -8,10 +8,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from infoplane.measures.decoding.gram import varying_features
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.information.conditional import draw_layer, informations
 from infoplane.measures.information.neighbours import Information
+from infoplane.measures.information.outliers import spread_note
 from infoplane.measures.information.reported import in_nats
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
@@ -52,13 +52,13 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     n, d = flat.shape
     if not bool(torch.isfinite(flat).all()):
         return [in_nats(name, n, d, None, "non-finite") for name in ("ixz", "ixz_given_y")]
-    if not bool(varying_features(flat).any()):
+    if not bool((flat != flat[:1]).any()):
         return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "ixz_given_y")]
     mu, spread = root(flat)
     sigma = torch.tensor(options.noise * spread, dtype=torch.float64, device=mu.device)
     drawn = (draw_layer(mu, sigma, options.seed, draw) for draw in range(options.draws))
     draws = [informations(mu, sigma, targets.labels, z=z) for z in drawn]
-    about = f"of Z with noise {options.noise:g}"
+    about = "; ".join(filter(None, [spread_note(mu), f"of Z with noise {options.noise:g}"]))
     detail = canonical({"noise": options.noise, "sigma": float(sigma), "draws": options.draws})
     return [
         in_nats(name, n, d, mean(several), "; ".join(filter(None, [several[0].note, about])), detail)

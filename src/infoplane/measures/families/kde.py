@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.information.kde import kde_information
+from infoplane.measures.information.kde import in_own_unit, kde_information
+from infoplane.measures.information.outliers import spread_note
 from infoplane.measures.targets import Targets
 from infoplane.options import require
 from infoplane.specs import canonical
@@ -44,15 +44,11 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     flat = z.flatten(1)
     n, d = flat.shape
     rows = [Estimate(measure=name, unit="bits", value=None, reference=0.0, n=n, d=d) for name in MEASURES]
-    least, most = (float(end) for end in torch.aminmax(flat))
-    if not (math.isfinite(least) and math.isfinite(most)):
+    if not bool(torch.isfinite(flat).all()):
         return [replace(row, note="non-finite") for row in rows]
-    if least == most:
+    if not bool((flat != flat[:1]).any()):
         return [replace(row, value=0.0, note="constant") for row in rows]
-    try:
-        found = kde_information(flat, targets.labels, options.variance, options.noise == "relative")
-    except UserError as error:
-        return [replace(row, note=str(error)) for row in rows]
+    found = kde_information(flat, targets.labels, options.variance, options.noise == "relative")
     about = canonical(
         {
             "alone": found.alone,
@@ -60,10 +56,12 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
             "variance": found.variance,
         }
     )
+    outliers = spread_note(in_own_unit(flat)[0]) if options.noise == "relative" else ""
     saturated = f"saturated: {found.alone:.0%} of the samples are alone" if found.alone >= SATURATED else ""
     one_class = "one class only" if targets.classes == 1 else ""
     values = (found.ixz_upper, found.ixz_lower, found.izy_upper, found.izy_lower, found.izy_of_uppers)
-    notes = [saturated] * 2 + ["; ".join(filter(None, [saturated, one_class]))] * 3
+    about_x, about_y = [saturated, outliers], [saturated, outliers, one_class]
+    notes = ["; ".join(filter(None, about_x))] * 2 + ["; ".join(filter(None, about_y))] * 3
     return [
         replace(row, value=value / math.log(2), note=note, detail=about)
         for row, value, note in zip(rows, values, notes, strict=True)

@@ -32,6 +32,9 @@ from infoplane.measures.information.entropy import (
 MOST_BINS = 1 << 20
 """Of one unit; more than that would be no binning."""
 
+TINIEST = 1e-300
+"""Of a range that bins divide: the number of bins over it must be a number."""
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -81,6 +84,8 @@ def range_bins(z: Array, count: int = 30, per_unit: bool = False, span: tuple[fl
     span: the least and greatest value to cover instead, such as those of the layer over the whole of training.
     """
     least, most = value_range(z) if span is None else span
+    if not (least == most or TINIEST < most - least < math.inf):
+        raise UserError(f"a range from {least:g} to {most:g} cannot be cut into bins: rescale the activations.")
     if not per_unit:
         rate = count / (most - least) if most > least else 0.0
         return Bins(partial(_even, low=least, rate=rate, last=count - 1), count)
@@ -117,18 +122,20 @@ def quantile_bins(z: Array, count: int = 30) -> Bins:
 def width_bins(z: Array, width: float = 0.5) -> Bins:
     """Bins of a given width, one edge at 0, as many as the layer's range needs (Saxe et al. 2018).
 
-    Divided in the values' own precision, at least float32. z: (n, ...), finite. Raises `UserError` where that makes
-    more than `MOST_BINS`.
+    Divided in float32 where the values are of that precision or less, else in float64. z: (n, ...), finite. Raises
+    `UserError` where that makes more than `MOST_BINS`.
     """
 
     def floors(values: np.ndarray) -> np.ndarray:
-        exact = values if values.dtype == np.float64 else values.astype(np.float32)
-        return np.floor(exact / width).astype(np.float64)
+        exact = np.float32 if values.dtype in (np.float16, np.float32) else np.float64
+        return np.floor(np.divide(values, width, dtype=exact)).astype(np.float64)
 
     value_range(z)
     values = as_array(z)
-    least, most = floors(np.array([values.min(), values.max()]))
-    if most - least >= MOST_BINS:
+    with np.errstate(over="ignore", invalid="ignore"):  # infinitely many bins are too many
+        least, most = floors(np.array([values.min(), values.max()]))
+        few = most - least < MOST_BINS
+    if not few:
         raise UserError(f"bins of width {width:g} are too narrow: the layer's range holds more than {MOST_BINS:,}.")
     return Bins(lambda block: floors(block) - least, int(most - least) + 1)
 

@@ -17,6 +17,9 @@ from infoplane.streams import own_seed
 BLOCK = 1 << 20
 """Elements of the n x n matrix, and of what it is made of, that are held at a time."""
 
+ROUNDING = 1e-8
+"""By about how much the inner products' rounding may change a log density."""
+
 
 def draw_layer(mu: Tensor, sigma: Tensor, seed: int = 0, draw: int = 0) -> Tensor:
     """z = mu + sigma eps, eps standard normal, float64; mu and sigma of shape (n, d), sigma broadcastable.
@@ -31,10 +34,13 @@ def draw_layer(mu: Tensor, sigma: Tensor, seed: int = 0, draw: int = 0) -> Tenso
 def log_densities(mu: Tensor, sigma: Tensor) -> Callable[[Tensor], Tensor]:
     """The function from z of shape (n, d) to log q(z_i|x_j) + d/2 log 2 pi, shape (n, m); mu and sigma (m, d), float64.
 
-    By inner products, after a common shift that keeps what they cancel small.
+    By inner products, after a common shift that keeps what they cancel small; where that is not enough (means of 1e7
+    beside noise of 0.1), by differences, which cost more.
     """
     centre = mu.mean(0)
     mu = mu - centre
+    if not bool((mu / sigma).square().sum(1).max() * torch.finfo(torch.float64).eps < ROUNDING):
+        return lambda z: torch.cat([_by_differences(one - centre, mu, sigma) for one in z.split(1)])
     if bool((sigma == sigma[0, 0]).all()):
         scale, norms = float(sigma[0, 0]), torch.linalg.vector_norm(mu, dim=1).square() / 2
 
@@ -52,6 +58,11 @@ def log_densities(mu: Tensor, sigma: Tensor) -> Callable[[Tensor], Tensor]:
         return z.square() @ precision.T * -0.5 + z @ (mu * precision).T - offsets
 
     return each
+
+
+def _by_differences(z: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
+    """What `log_densities` gives for one z, (1, d), from ((z - mu_j) / sigma_j)^2; shape (1, m)."""
+    return -(((z - mu) / sigma).square().sum(1) / 2 + sigma.log().sum(1))[None]
 
 
 def stochastic_information(mu: Tensor, sigma: Tensor, seed: int = 0, z: Tensor | None = None) -> Information:

@@ -6,6 +6,8 @@ the network: its variance belongs to the definition, as bins do (Saxe et al. 201
 """
 
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +20,11 @@ TILE = 512
 """Samples of either side of a block of pairs: 2 MiB in float64, so that it stays in the processor's cache."""
 
 ROUNDING = 1e-4
-"""Distances are float32 only where their rounding changes no exponent by more than that; else float64."""
+"""By what rounding may change an exponent: inner products are float32 where it is less, else float64; where that is
+not enough either (values of 1e7 beside noise of 0.03), differences are squared in place of them."""
+
+MOST_RATE = 1e300
+"""The values' unit over the noise, at most: at that, whatever is apart at all is out of every kernel's reach."""
 
 NEGLIGIBLE = 4.7e-10
 """Weights of the lower bound below this count as 0: their fourth power is no normal float32, and slow to compute."""
@@ -44,9 +50,16 @@ class KdeInformation:
     variance: float
 
 
-def noise_variance(z: Tensor, variance: float, relative: bool) -> float:
-    """The noise's variance per unit: as given, or that many times the mean variance of a unit of z (n, ...)."""
-    return variance * float(z.flatten(1).double().var(0, correction=0).mean()) if relative else variance
+def in_own_unit(z: Tensor) -> tuple[Tensor, float]:
+    """Centred values of at most about 2, float64, (n, d), and the power of two that they were divided by.
+
+    The first row is taken off before the mean, so that units that do not vary are exactly 0 whatever their value is.
+    """
+    most = float(z.abs().max())
+    unit = 2.0 ** min(math.frexp(most)[1], 1023)
+    z = z.double() / unit
+    z = z - z[0]
+    return z - z.mean(0), unit
 
 
 def kde_information(
@@ -55,30 +68,38 @@ def kde_information(
     """Bounds on I(X;Z) and I(Z;Y), nats, of z (n, ...) with integer labels (n,); cost n^2 d, memory n d.
 
     Two samples at squared distance r have the weights exp(-r / 2 s) (upper) and exp(-r / 8 s) (lower), s the variance;
-    the first is the fourth power of the second. relative: as in `noise_variance`. Raises `UserError` for NaN, infinity
-    and distances that overflow.
+    the first is the fourth power of the second. relative: the variance is that many times the mean variance of a unit
+    of z. Neither an offset of z nor, with a relative variance, its unit changes anything. Raises `UserError` for NaN
+    and infinity.
     """
     flat = z.flatten(1)
     if not bool(torch.isfinite(flat).all()):
         raise UserError("the activations hold NaN or infinity, and have no distances.")
     n = len(flat)
-    variance = noise_variance(flat, variance, relative)
+    points, unit = in_own_unit(flat)
+    deviation = math.sqrt(variance * float(points.square().mean()) if relative else variance)
+    if relative:
+        variance = min(deviation * unit * (deviation * unit), sys.float_info.max)
+    else:
+        deviation /= unit
     _, labels, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-    if not variance > 0:
-        return KdeInformation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, alone=0.0, variance=0.0)
+    if not bool(points.any()):
+        return KdeInformation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, alone=0.0, variance=0.0 if relative else variance)
     order = labels.argsort(stable=True)
-    everyone, own = pair_sums(flat[order], labels[order], variance, tile)
+    everyone, own = pair_sums(points[order], labels[order], deviation, tile)
     # (1/n) sum_i log sum_j: rows upper, lower; columns of all samples, of the own class
     means = torch.stack([everyone, own]).log().mean(2)
     upper, lower = (math.log(n) - float(mean) for mean in means[0])
     class_part = float((sizes.double() * sizes.double().log()).sum()) / n
     upper_given, lower_given = (class_part - float(mean) for mean in means[1])
     h_y = entropy_of_counts(sizes)
+    lower = min(lower, upper)  # equal but for rounding where no samples are near one another
+    izy_upper = max(0.0, min(h_y, upper, upper - lower_given))
     return KdeInformation(
         ixz_upper=max(0.0, upper),
         ixz_lower=max(0.0, lower),
-        izy_upper=max(0.0, min(h_y, upper, upper - lower_given)),
-        izy_lower=max(0.0, lower - upper_given),
+        izy_upper=izy_upper,
+        izy_lower=min(izy_upper, max(0.0, lower - upper_given)),
         izy_of_uppers=upper - upper_given,
         izy_of_lowers=lower - lower_given,
         alone=float((everyone[0] < 1.5).double().mean()),
@@ -86,14 +107,14 @@ def kde_information(
     )
 
 
-def pair_sums(z: Tensor, labels: Tensor, variance: float, tile: int = TILE) -> tuple[Tensor, Tensor]:
+def pair_sums(z: Tensor, labels: Tensor, deviation: float, tile: int = TILE) -> tuple[Tensor, Tensor]:
     """Sums over j of exp(-r_ij / 2 s) and of exp(-r_ij / 8 s): float64, each (2, n), over all j and over i's own class.
 
-    z: (n, d), sorted by label. Only pairs i <= j are computed, a tile at a time; exp in float32, sums over tiles in
-    float64: the sums are right to about 1e-6.
+    z: (n, d), float64, near 0, sorted by label; s is the square of the noise's deviation. Only pairs i <= j are
+    computed, a tile at a time; exp in float32, sums over tiles in float64: the sums are right to about 1e-6.
     """
     n = len(z)
-    left, right = _exponent_factors(z, variance)
+    exponents = _exponents(z, deviation)
     everyone = torch.zeros(2, n, dtype=torch.float64, device=z.device)
     own = torch.zeros_like(everyone)
     classes = labels.tolist()
@@ -101,7 +122,7 @@ def pair_sums(z: Tensor, labels: Tensor, variance: float, tile: int = TILE) -> t
         rows = slice(top, min(n, top + tile))
         for start in range(top, n, tile):
             columns = slice(start, min(n, start + tile))
-            kernel = _kernel(left[rows] @ right[columns].T, diagonal=start == top)
+            kernel = _kernel(exponents(rows, columns), diagonal=start == top)
             apart = classes[rows.stop - 1] < classes[start]
             alike = classes[top] == classes[columns.stop - 1]
             same = None if apart or alike else labels[rows, None] == labels[columns]
@@ -116,8 +137,8 @@ def pair_sums(z: Tensor, labels: Tensor, variance: float, tile: int = TILE) -> t
 
 
 def _kernel(exponents: Tensor, diagonal: bool) -> Tensor:
-    """exp in float32, with 0 for what is negligible; on the diagonal of all pairs, exactly 1."""
-    kernel = exponents.float().clamp_(min=math.log(NEGLIGIBLE) - 0.1).exp_()
+    """exp in float32, with 0 for what is negligible, and at most 1; on the diagonal of all pairs, exactly 1."""
+    kernel = exponents.float().clamp_(math.log(NEGLIGIBLE) - 0.1, 0.0).exp_()
     if diagonal:
         kernel.fill_diagonal_(1.0)
     return torch.nn.functional.threshold(kernel, NEGLIGIBLE, 0.0, inplace=True)
@@ -133,15 +154,22 @@ def _add(total: Tensor, sums: tuple[Tensor, Tensor], rows: slice, columns: slice
         total[columns] += sums[1]
 
 
-def _exponent_factors(z: Tensor, variance: float) -> tuple[Tensor, Tensor]:
-    """Two matrices (n, d + 2) whose product is -r_ij / 8 s: the squared norms ride along as two more columns."""
-    z = z.double()
-    z = (z - z.mean(0)) / (8 * variance) ** 0.5
+def _exponents(z: Tensor, deviation: float) -> Callable[[slice, slice], Tensor]:
+    """The function from rows and columns to -r_ij / 8 s, (rows, columns).
+
+    By inner products, the squared norms as two more columns, where their cancellation is harmless; else by differences,
+    which cost about ten times as much.
+    """
+    rate = 1 / (math.sqrt(8) * deviation) if deviation * MOST_RATE > 1 else MOST_RATE
     norms = z.square().sum(1, keepdim=True)
-    if not bool(torch.isfinite(norms).all()):
-        raise UserError(f"the activations are too large beside noise of variance {variance:g} to have distances.")
     # eight roundings of eps/2 each of the greatest term, 2 |z|^2, of the exponent of the upper bound
-    exact = float(norms.max()) * 8 * torch.finfo(torch.float32).eps * 4 < ROUNDING
-    one = torch.ones_like(norms)
-    left, right = torch.cat([2 * z, -norms, -one], 1), torch.cat([z, one, norms], 1)
-    return (left.float(), right.float()) if exact else (left, right)
+    rounding = float(norms.max()) * rate * rate * 8 * 4
+    if not rounding * torch.finfo(torch.float64).eps < ROUNDING:
+        return lambda rows, columns: (
+            torch.cdist(z[rows], z[columns], compute_mode="donot_use_mm_for_euclid_dist").mul_(rate).square_().neg_()
+        )
+    z, norms, one = z * rate, norms * rate * rate, torch.ones_like(norms)
+    factors = (torch.cat([2 * z, -norms, -one], 1), torch.cat([z, one, norms], 1))
+    if rounding * torch.finfo(torch.float32).eps < ROUNDING:
+        factors = (factors[0].float(), factors[1].float())
+    return lambda rows, columns: factors[0][rows] @ factors[1][columns].T
