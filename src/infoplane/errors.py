@@ -15,13 +15,18 @@ class UserError(Exception):
     """Something that the user can put right; its message is one clear sentence and needs no traceback."""
 
 
+LISTED = 40
+"""Known names in a message; with more, the rest is counted."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint such as ``did you mean 'width'?``, or the list of what is known when nothing is near."""
+    """Make a hint such as ``did you mean 'width'?``, or a list of what is known when nothing is near."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(known) or 'nothing'}"
+    rest = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return f"known: {', '.join(known[:LISTED]) or 'nothing'}{rest}"
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:

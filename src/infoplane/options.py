@@ -41,6 +41,18 @@ def count_patches(patch: int, shape: Shape) -> int:
     return (shape[1] // patch) * (shape[2] // patch)
 
 
+MOST_LAYERS = 5000
+"""More blocks or stages than any network has; a slip of the key would otherwise keep the workflow busy for hours."""
+
+
+def require_layers(options: object, *names: str) -> None:
+    """Raise ``ValueError`` unless each of these fields is from 1 to `MOST_LAYERS`."""
+    require_positive(options, *names)
+    for name in names:
+        value = getattr(options, name)
+        require(value <= MOST_LAYERS, f"{name} must be at most {MOST_LAYERS}, got {value}")
+
+
 def require_positive(options: object, *names: str) -> None:
     """Raise ``ValueError`` unless each of these fields is at least 1."""
     for name in names:

@@ -7,11 +7,13 @@ source text alone (`options_class`), and the file is imported only by the job th
 
 import ast
 import importlib
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from infoplane import options
 from infoplane.errors import UserError, nearest
 from infoplane.options import NoOptions
 
@@ -62,7 +64,10 @@ def load(role: Role, name: str) -> ModuleType:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is not valid Python: {error}.") from None
 
 
 def summary(role: Role, name: str) -> str:
@@ -109,6 +114,19 @@ def _literal(role: Role, name: str, wanted: str, default: Any) -> Any:
         if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [wanted]:
             return ast.literal_eval(node.value)
     return default
+
+
+@cache
+def option_names(role: Role, name: str) -> frozenset[str]:
+    """Read the names of a plug-in's options from its source; nothing of it is executed."""
+    found: set[str] = set()
+    for node in _tree(source(role, name)).body:
+        if isinstance(node, ast.ClassDef) and node.name == "Options":
+            bases = [getattr(options, base.id, None) for base in node.bases if isinstance(base, ast.Name)]
+            found |= {field.name for base in bases if is_dataclass(base) for field in fields(base)}
+            lines = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
+            found |= {target.id for target in lines if isinstance(target, ast.Name)}
+    return frozenset(found)
 
 
 @cache

@@ -38,6 +38,7 @@ from infoplane import registry
 from infoplane.config.complete import complete
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
+from infoplane.config.written import check_file
 from infoplane.errors import UserError
 from infoplane.quantities import number
 from infoplane.specs import canonical
@@ -49,6 +50,11 @@ def refuse(error):
     sys.exit(2)
 
 
+try:
+    for path in filter(os.path.isfile, workflow.configfiles):
+        check_file(Path(os.path.relpath(path)))
+except UserError as error:
+    refuse(error)
 try:
     PLAN = load(config)
 except UserError as error:

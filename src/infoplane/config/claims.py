@@ -1,10 +1,12 @@
 """What an experiment claims, before it is run: a sentence, and the quantity that shall bear it out or not."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from infoplane.config.written import require_label, shown
 from infoplane.errors import UserError, nearest
 
 Label = Literal["two-phase", "compression-only", "fitting-only", "flat"]
@@ -18,12 +20,24 @@ Quantity = Literal[
 ]  # fmt: skip
 
 
+def each_once(values: list[Any]) -> list[Any]:
+    """Return the list; raises ``ValueError`` for a value that stands in it twice."""
+    if twice := [value for value, count in Counter(values).items() if count > 1]:
+        raise ValueError(f"{shown(twice[0])} stands twice: name it once")
+    return values
+
+
+Labels = Annotated[list[str], AfterValidator(each_once)]
+
+
 class Claim(BaseModel):
     """One claim; it changes no number, and an edit of it reruns verdicts and report only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    sentence: str = Field(min_length=1, description="what is claimed, in the source's words or honestly paraphrased")
+    sentence: str = Field(
+        min_length=1, pattern=r"\S", description="what is claimed, in the source's words or honestly paraphrased"
+    )
     source: str = Field("", description="who says so, where")
     provenance: Literal["sourced", "inferred", "ours"] = Field(
         description="of the sentence and the quantity together: sourced only where the source names both"
@@ -32,14 +46,14 @@ class Claim(BaseModel):
         description="label, fit_depth, compression_height, start, turn_step, end, label_gain, accuracy; or the "
         "rank correlation of fit_depth or compression_height with validation less training loss (..._with_gap)"
     )
-    of: list[str] = Field([], description="labels of shortcuts, each judged by itself; a correlation has none")
-    versus: Annotated[float, Field(allow_inf_nan=False)] | list[str] = Field(
+    of: Labels = Field([], description="labels of shortcuts, each judged by itself; a correlation has none")
+    versus: float | Labels = Field(
         0.0, description="what it is held against: a number, or labels of shortcuts (paired by seed), each by itself"
     )
     expected: Literal["less", "greater", "equal"] | Label = Field(
         description="of the quantity less what it is held against; equal: within the margin; or, for label, which"
     )
-    architectures: list[str] | None = Field(None, description="null: all, each judged by itself")
+    architectures: Labels | None = Field(None, min_length=1, description="null: all, each judged by itself")
     site: str = Field("auto", description="where; auto: the last block")
     margin: float | None = Field(
         None,
@@ -82,6 +96,7 @@ def resolve(
     """Every claim as JSON values, with what it left open filled in; raises `UserError` for unknown labels."""
     found: dict[str, dict[str, Any]] = {}
     for name, claim in claims.items():
+        require_label(name, f"claims.{name}")
         against = claim.versus if isinstance(claim.versus, list) else []
         for key, labels in (("of", claim.of), ("versus", against)):
             _known(labels, shortcuts, "shortcut", f"claims.{name}.{key}")

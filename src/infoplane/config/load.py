@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from infoplane import registry
 from infoplane.config import claims
 from infoplane.config.plugins import read_options, read_plugin, spelled_out
-from infoplane.config.problems import first_problem
+from infoplane.config.problems import first_problem, require_types
 from infoplane.config.schema import Accuracy, Data, Experiment, Training
+from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
-from infoplane.options import Addition, Places, Shape
+from infoplane.options import Addition, Places, Shape, require
 from infoplane.registry import Role
 from infoplane.specs import (
     ActivationsSpec,
@@ -31,6 +32,11 @@ from infoplane.specs import (
 
 KERNEL = "kernel"
 """The measure family whose decoder draws the reconstructions."""
+
+MOST_RUNS = 100_000
+"""Of one experiment; Snakemake plans ten thousand jobs in seconds, and a million in hours."""
+MOST_PLACES = 10_000
+"""At which one network may be read."""
 
 NOT_OF_ZX = ("folds", "extrapolate")
 """Its options that change no reconstruction."""
@@ -115,11 +121,16 @@ class Plan:
 
 def load(config: Mapping[str, Any]) -> Plan:
     """Check a configuration and plan it; raises `UserError`: which key, what was expected."""
+    require_plain(config)
     experiment = _validated(Experiment, dict(config))
+    runs = len(experiment.architectures) * len(experiment.shortcuts) * len(experiment.seeds)
+    if runs > MOST_RUNS:
+        raise UserError(f"architectures x shortcuts x seeds are {runs} runs, which is more than {MOST_RUNS}.")
     data, images = _data(experiment.data)
     architectures, places, training, stacked = {}, {}, {}, []
     for label, entry in experiment.architectures.items():
         where = f"architectures.{label}"
+        require_label(label, where)
         values = dict(entry or {})
         training[label], stack = _training(experiment.training, values.pop("training", None), f"{where}.training")
         stacked += [label] if stack else []
@@ -127,9 +138,12 @@ def load(config: Mapping[str, Any]) -> Plan:
         try:
             options.check(images.shape)
             places[label] = options.places(images.shape, images.classes)
+            require(len(places[label]) <= MOST_PLACES, f"{len(places[label])} places are more than {MOST_PLACES}")
         except ValueError as error:
             sizes = _sizes(images.shape)
-            raise UserError(f"{where}: {error}; the images of '{experiment.data.kind}' are {sizes}") from None
+            raise UserError(
+                f"{where}: {one_line(str(error))}; the images of '{experiment.data.kind}' are {sizes}"
+            ) from None
         except NotImplementedError as error:
             raise UserError(f"{where}: {error}: CONTRIBUTING.md says what is expected") from None
     shortcuts = {
@@ -211,9 +225,11 @@ Model = TypeVar("Model", Experiment, Training)
 
 def _validated(model: type[Model], values: dict[str, Any]) -> Model:
     try:
-        return model.model_validate(values)
+        found = model.model_validate(values)
     except ValidationError as error:
         raise UserError(first_problem(error, model)) from None
+    require_types(values, found.model_dump())
+    return found
 
 
 def _sizes(shape: Shape) -> str:
@@ -259,10 +275,11 @@ def _training(shared: Training, override: dict[str, Any] | None, where: str) -> 
     """What an architecture trains with, and whether its seeds are stacked."""
     merged = shared
     if override is not None:
-        values = shared.model_dump()
-        checkpoints = values["checkpoints"] | dict(override.get("checkpoints") or {})
+        values = _overridden(shared.model_dump(), override, where)
+        inner = override.get("checkpoints") or {}
+        values["checkpoints"] = _overridden(shared.checkpoints.model_dump(), inner, f"{where}.checkpoints")
         try:
-            merged = _validated(Training, values | override | {"checkpoints": checkpoints})
+            merged = _validated(Training, values)
         except UserError as error:
             raise UserError(f"{where}.{error}") from None
     values = merged.model_dump()
@@ -272,3 +289,9 @@ def _training(shared: Training, override: dict[str, Any] | None, where: str) -> 
     else:
         checkpoint_spec = CheckpointSpec(0, 1, 0, [list(stage) for stage in checkpoints["stages"]])
     return TrainingSpec(**values, checkpoints=checkpoint_spec), stack
+
+
+def _overridden(shared: dict[str, Any], override: Any, where: str) -> dict[str, Any]:
+    if not isinstance(override, dict):
+        raise UserError(f"{where}: expected keys and values, got {shown(override)}")
+    return shared | override

@@ -1,7 +1,7 @@
 """Plug-in sections of the configuration, read against each plug-in's own ``Options``."""
 
+import contextlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from functools import cache
@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from infoplane import registry
-from infoplane.config.problems import first_problem
-from infoplane.config.schema import LABEL
+from infoplane.config.problems import first_problem, require_types
+from infoplane.config.written import LARGEST_SEED, require_label, shown
 from infoplane.errors import UserError, nearest
 from infoplane.registry import Role
 from infoplane.specs import Plugin, canonical
@@ -19,18 +19,19 @@ from infoplane.specs import Plugin, canonical
 
 @cache
 def adapter(role: Role, kind: str) -> TypeAdapter[Any]:
-    """Pydantic's view of a plug-in's options: typed, and closed to unknown keys."""
+    """Pydantic's view of a plug-in's options: typed, finite, and closed to unknown keys."""
     options = registry.options_class(role, kind)
-    options.__pydantic_config__ = ConfigDict(extra="forbid")
+    options.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
     return TypeAdapter(options)
 
 
 def _who_has(role: Role, key: str) -> list[str]:
-    return [
-        name
-        for name in registry.names(role)
-        if key in {field.name for field in fields(registry.options_class(role, name))}
-    ]
+    """The plug-ins with this option. None of them is executed, for the configuration does not name them."""
+    found = []
+    for name in registry.names(role):
+        with contextlib.suppress(UserError):  # a file that is being written is nobody's option
+            found += [name] if key in registry.option_names(role, name) else []
+    return found
 
 
 def read_options(role: Role, kind: str, options: dict[str, Any], where: str, beside: Iterable[str] = ()) -> Any:
@@ -48,9 +49,13 @@ def read_options(role: Role, kind: str, options: dict[str, Any], where: str, bes
             elsewhere = f"; {role} {', '.join(repr(o) for o in others)} has it" if others else ""
             raise UserError(f"{where}: unknown key '{key}': {hint}{elsewhere}")
     try:
-        return adapter(role, kind).validate_python(options)
+        found = adapter(role, kind).validate_python(options)
     except ValidationError as error:
         raise UserError(f"{where}{first_problem(error)}") from None
+    require_types(options, asdict(found), where)
+    if not 0 <= getattr(found, "seed", 0) <= LARGEST_SEED:
+        raise UserError(f"{where}.seed: expected a whole number from 0 to {LARGEST_SEED}, got {found.seed}")
+    return found
 
 
 def spelled_out(kind: str, options: Any) -> Plugin:
@@ -60,9 +65,10 @@ def spelled_out(kind: str, options: Any) -> Plugin:
 
 def read_plugin(role: Role, label: str, entry: dict[str, Any] | None, where: str) -> tuple[Plugin, Any]:
     """One labelled entry -> its spec (every option spelled out) and its ``Options`` object."""
-    if not re.match(LABEL, label):
-        raise UserError(f"{where}: a label holds letters, digits, '_', '.' and '-' only, got '{label}'")
+    require_label(label, where)
     values = dict(entry or {})
-    kind = str(values.pop("kind", label))
+    kind = values.pop("kind", label)
+    if not isinstance(kind, str):
+        raise UserError(f"{where}.kind: expected the name of a {role}, got {shown(kind)}")
     options = read_options(role, kind, values, where)
     return spelled_out(kind, options), options

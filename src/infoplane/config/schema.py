@@ -9,27 +9,34 @@ plug-in's own ``Options`` in `infoplane.config.plugins`.
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from infoplane.config.claims import Claim
+from infoplane.config import written
+from infoplane.config.claims import Claim, each_once
+from infoplane.config.written import LABEL, LARGEST_SEED, LONGEST_LABEL
 
 PluginSection = dict[str, dict[str, Any] | None]
+Folder = Annotated[str, AfterValidator(written.folder)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Samples = Annotated[list[Annotated[int, Field(ge=8, le=1_000_000)]], AfterValidator(each_once)]
 
-LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+MOST_CHECKPOINTS = 100_000
+MOST_DRAWS = 100_000
 
 
 class Section(BaseModel):
-    """A mapping in which an unknown key is an error."""
+    """A mapping in which an unknown key is an error, and so is a number without end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Checkpoints(Section):
     """Step 0, then log-spaced steps, then even ones; or in stages of even ones."""
 
-    log: int = Field(10, ge=0, description="log-spaced checkpoints between step 1 and log_until")
+    log: int = Field(10, ge=0, le=MOST_CHECKPOINTS, description="log-spaced checkpoints between step 1 and log_until")
     log_until: int = Field(160, ge=1, description="step at which log spacing ends")
-    linear: int = Field(4, ge=0, description="even checkpoints from log_until to the last step")
+    linear: int = Field(4, ge=0, le=MOST_CHECKPOINTS, description="even checkpoints from log_until to the last step")
     stages: list[tuple[int, int]] | None = Field(
         None, description="in place of these, pairs [until, every]: each multiple of every up to step until, in turn"
     )
@@ -38,7 +45,9 @@ class Checkpoints(Section):
     def _stages_go_on(self) -> "Checkpoints":
         ends = [until for until, _ in self.stages or ()]
         if self.stages is not None and (not ends or ends != sorted(set(ends)) or min(ends[0], *self._every()) < 1):
-            raise ValueError(f"stages must be pairs [until, every] with ascending steps, got {self.stages}")
+            raise ValueError(
+                f"stages must be pairs [until, every] with ascending steps, got {written.shown(self.stages)}"
+            )
         return self
 
     def _every(self) -> list[int]:
@@ -71,6 +80,16 @@ class Training(Section):
             raise ValueError(f"warmup ({self.warmup}) must be shorter than steps ({self.steps})")
         return self
 
+    @model_validator(mode="after")
+    def _checkpoints_can_be_kept(self) -> "Training":
+        stages = self.checkpoints.stages or ()
+        starts = (0, *(until for until, _ in stages))
+        each = zip(starts, stages, strict=False)
+        count = sum((min(until, self.steps) - start) // every for start, (until, every) in each)
+        if count > MOST_CHECKPOINTS:
+            raise ValueError(f"checkpoints.stages are {count} checkpoints, which is more than {MOST_CHECKPOINTS}")
+        return self
+
 
 class Data(Section):
     """Which images, and how they are split; every other key is an option of the data set."""
@@ -83,8 +102,8 @@ class Data(Section):
     )
     validation: int = Field(197, ge=1, description="held-out samples for the accuracy shown beside it")
     train: int | None = Field(None, ge=1, description="training samples; null: all that are left")
-    split_seed: int = Field(0, ge=0, description="seed of the stratified split")
-    folder: str = Field("datasets", description="where downloads are kept")
+    split_seed: Seed = Field(0, description="seed of the stratified split")
+    folder: Folder = Field("datasets", description="where downloads are kept")
 
     @field_validator("probe", mode="before")
     @classmethod
@@ -104,10 +123,10 @@ class Activations(Section):
 
     sites: list[str] = Field(["*.z"], min_length=1, description='patterns; "*" also reads every s and f')
     dtype: Literal["float16", "float32"] = Field("float32", description="how activations are stored")
-    pool: dict[str, int] = Field({}, description="pattern -> side of the grid a feature map is averaged to")
-    project: dict[str, int] = Field({}, description="pattern -> dimensions of a fixed random projection")
+    pool: dict[str, Size] = Field({}, description="pattern -> side of the grid a feature map is averaged to")
+    project: dict[str, Size] = Field({}, description="pattern -> dimensions of a fixed random projection")
     recalibration: int = Field(512, ge=0, description="training images for BatchNorm statistics; 0: keep running ones")
-    seed: int = Field(0, ge=0, description="seed of the random projections and of probe_noise")
+    seed: Seed = Field(0, description="seed of the random projections and of probe_noise")
     probe_noise: float = Field(
         0.0,
         ge=0,
@@ -140,16 +159,16 @@ class Disk(Section):
 class AccuracyOfOne(Section):
     """What differs for one measure family; null: as for all."""
 
-    seeds: int | None = Field(None, ge=2, description="repeats per distribution")
-    samples: list[Annotated[int, Field(ge=8)]] | None = Field(None, min_length=1, description="sample sizes")
+    seeds: int | None = Field(None, ge=2, le=MOST_DRAWS, description="repeats per distribution")
+    samples: Samples | None = Field(None, min_length=1, description="sample sizes")
     distributions: list[str] | None = Field(None, min_length=1, description="patterns over the distributions' names")
 
 
 class Accuracy(Section):
     """What ``snakemake accuracy`` draws for every measure family from distributions whose values are known."""
 
-    seeds: int = Field(10, ge=2, description="repeats per distribution and sample size")
-    samples: list[Annotated[int, Field(ge=8)]] = Field([1000], min_length=1, description="sample sizes")
+    seeds: int = Field(10, ge=2, le=MOST_DRAWS, description="repeats per distribution and sample size")
+    samples: Samples = Field([1000], min_length=1, description="sample sizes")
     distributions: list[str] = Field(["*"], min_length=1, description="patterns over the distributions' names")
     families: dict[str, AccuracyOfOne] = Field({}, description="label of a measure -> what differs for it")
 
@@ -160,8 +179,12 @@ class Phases(Section):
     family: str = Field("auto", description="measure's label; auto: kernel where it was measured")
     margin: float = Field(0.01, ge=0, description="a change no larger than this share of the reference is none")
     level: float = Field(0.95, gt=0.5, lt=1, description="of intervals, and how sure a label must be")
-    resamples: int = Field(1000, ge=100, description="for the step of the turn and for correlations; else formulas")
-    nulls: int = Field(200, ge=0, description="simulated curves that never move, per architecture, shortcut and site")
+    resamples: int = Field(
+        1000, ge=100, le=MOST_DRAWS, description="for the step of the turn and for correlations; else formulas"
+    )
+    nulls: int = Field(
+        200, ge=0, le=MOST_DRAWS, description="simulated curves that never move, per architecture, shortcut and site"
+    )
     reference: str = Field(
         "identity", description="label of the shortcut that the others are held against, where it is"
     )
@@ -170,14 +193,14 @@ class Phases(Section):
 class Reconstructions(Section):
     """Inputs and what a decoder makes of them from the last block, X -> g(Z), for the report."""
 
-    images: int = Field(5, ge=0, description="probe images per network; 0: none")
+    images: int = Field(5, ge=0, le=1000, description="probe images per network; 0: none")
     checkpoints: int = Field(4, ge=2, description="first, last and the most telling between them")
 
 
 class Histograms(Section):
     """How activations are distributed, for the report."""
 
-    bins: int = Field(40, ge=0, description="per site and checkpoint; 0: none")
+    bins: int = Field(40, ge=0, le=10_000, description="per site and checkpoint; 0: none")
     checkpoints: int = Field(8, ge=2, description="evenly chosen, first and last among them")
 
 
@@ -197,12 +220,14 @@ class Animation(Section):
 class Experiment(Section):
     """One experiment: data x architectures x shortcuts x seeds, its measures and its charts."""
 
-    experiment: str = Field("demo", pattern=LABEL, description="names the folder results/<experiment>")
-    results: str = Field("results", description="where results go")
+    experiment: str = Field(
+        "demo", pattern=LABEL, max_length=LONGEST_LABEL, description="names the folder results/<experiment>"
+    )
+    results: Folder = Field("results", description="where results go")
     data: Data = Data()
     architectures: PluginSection = Field({"resnet": None}, description="label -> options; kind: the label's plug-in")
     shortcuts: PluginSection = Field({"identity": None}, description="label -> options; kind: the label's plug-in")
-    seeds: list[int] = Field([0], description="one run per architecture, shortcut and seed")
+    seeds: list[Seed] = Field([0], description="one run per architecture, shortcut and seed")
     training: Training = Training()
     activations: Activations = Activations()
     disk: Disk = Disk()
@@ -218,7 +243,7 @@ class Experiment(Section):
     animation: Animation = Animation()
     accuracy: Accuracy = Accuracy()
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
-    slots: int = Field(1, ge=1, description="jobs that may share one GPU")
+    slots: int = Field(1, ge=1, le=1000, description="jobs that may share one GPU")
     reuse: bool = Field(True, description="take runs and measures that any experiment below results has made already")
 
     @model_validator(mode="after")
@@ -226,6 +251,6 @@ class Experiment(Section):
         for name in ("architectures", "shortcuts", "seeds", "measures"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty, so there is nothing to run: name at least one")
-        if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds must be distinct and not negative, got {self.seeds}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be distinct and not negative, got {written.shown(self.seeds)}")
         return self

@@ -12,7 +12,16 @@ from torch import Tensor, nn
 from infoplane.models.patches import PatchEmbedding
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Places, ResidualOptions, Shape, count_patches, require_patches, require_positive
+from infoplane.options import (
+    Addition,
+    Places,
+    ResidualOptions,
+    Shape,
+    count_patches,
+    require_layers,
+    require_patches,
+    require_positive,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +36,8 @@ class Options(ResidualOptions):
     ] = "pre"
 
     def __post_init__(self) -> None:
-        require_positive(self, "patch", "dim", "blocks", "token_dim", "channel_dim")
+        require_positive(self, "patch", "dim", "token_dim", "channel_dim")
+        require_layers(self, "blocks")
 
     def check(self, shape: Shape) -> None:
         require_patches(self.patch, shape)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infoplane.models.nonlinearities import ACTIVATIONS
 from infoplane.models.residual import Additions
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Places, ResidualOptions, Shape, require_positive
+from infoplane.options import Addition, Places, ResidualOptions, Shape, require_layers, require_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,8 @@ class Options(ResidualOptions):
     ] = "pre"
 
     def __post_init__(self) -> None:
-        require_positive(self, "width", "blocks", "layers_per_branch")
+        require_positive(self, "width")
+        require_layers(self, "blocks", "layers_per_branch")
 
     def places(self, shape: Shape, classes: int) -> Places:
         blocks = {f"block{block + 1}": Addition((self.width,)) for block in range(self.blocks)}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from infoplane.models.residual import Additions, Match
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Places, ResidualOptions, Shape, require, require_positive
+from infoplane.options import Addition, Places, ResidualOptions, Shape, require, require_layers, require_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class Options(ResidualOptions):
     ] = "relu"
 
     def __post_init__(self) -> None:
-        require_positive(self, "width", "blocks", "stages", "stem_pool")
+        require_positive(self, "width", "stem_pool")
+        require_layers(self, "blocks", "stages")
 
     def check(self, shape: Shape) -> None:
         _, height, width = shape

@@ -21,6 +21,7 @@ from infoplane.options import (
     Shape,
     count_patches,
     require,
+    require_layers,
     require_patches,
     require_positive,
 )
@@ -39,7 +40,8 @@ class Options(ResidualOptions):
     ] = "pre"
 
     def __post_init__(self) -> None:
-        require_positive(self, "patch", "dim", "blocks", "heads", "mlp_ratio")
+        require_positive(self, "patch", "dim", "heads", "mlp_ratio")
+        require_layers(self, "blocks")
         require(self.dim % self.heads == 0, f"heads ({self.heads}) must divide dim ({self.dim})")
 
     def check(self, shape: Shape) -> None:
