@@ -188,6 +188,10 @@ def test_the_files_hold_what_was_judged(clear: Planted, tmp_path: Path) -> None:
         "| claim1 | cnn, block1 | a: label is compression-only | compression-only | < .001 | reproduced |"
     )
     assert "- `claim1` (ours): It is so. [a | b]" in lines
+    hostile = clear.judge({"sentence": "<script>x</script>\n| [a](javascript:b) `c`", "source": "<img src=x>"})
+    table.write(hostile, clear.phases.metadata, tmp_path / "hostile.parquet", tmp_path / "hostile.md")
+    said = (tmp_path / "hostile.md").read_text().splitlines()[-1]
+    assert said.endswith(r"&lt;script&gt;x&lt;/script&gt; | \[a\](javascript:b) \`c\` [&lt;img src=x&gt;]")
     nothing = clear.judge()
     assert (
         nothing.schema == table.VERDICTS and table.markdown_table(nothing, 0.95) == "The experiment claims nothing.\n"

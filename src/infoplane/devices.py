@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -213,8 +214,9 @@ def _take(gpus: list[str], slots: int, folder: Path) -> tuple[str, Path, int] | 
         if best is None:
             return None
         _, gpu, path = best
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        descriptor = _open(path, os.O_CREAT)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
         os.write(descriptor, str(slots).encode())
         _held.add(descriptor)
         return gpu, path, descriptor
@@ -222,15 +224,31 @@ def _take(gpus: list[str], slots: int, folder: Path) -> tuple[str, Path, int] | 
 
 def _holder_slots(path: Path) -> int | None:
     """The ``slots`` of the living job that holds this file, or None when nobody does."""
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.read(descriptor, 20) or b"1")  # empty: its writer met a full disk and is about to end
+        said = os.read(descriptor, 20)
+        return int(said) if said.isdigit() else 1  # empty: its writer met a full disk and is about to end
     else:
         return None
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path, flags: int = 0) -> int:
+    """Open a lock file; a link in its place is an error, for it may lead to any file of this user."""
+    return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+
+
+def _require_own(folder: Path) -> None:
+    """Raise `UserError` for a folder in which other users may put files; in the temporary one anybody can make it."""
+    found, mode = (folder.lstat(), folder.stat()), folder.stat().st_mode
+    if any(about.st_uid != os.getuid() for about in found) or mode & stat.S_IWOTH:
+        raise UserError(
+            f"cannot keep GPU leases in {folder}, which belongs to another user or may be written by all: set {FOLDER} "
+            "to a folder of your own on this machine."
+        )
 
 
 @contextlib.contextmanager
@@ -238,7 +256,8 @@ def _guarded(folder: Path) -> Iterator[None]:
     """One process at a time looks at the slots and takes or leaves one; held for well under a millisecond."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / "guard", os.O_RDWR | os.O_CREAT, 0o666)
+        _require_own(folder)
+        descriptor = _open(folder / "guard", os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

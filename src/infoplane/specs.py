@@ -14,8 +14,13 @@ from infoplane.errors import UserError, nearest
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal specs are equal strings."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Write JSON with sorted keys and no spaces: equal specs are equal strings."""
+    return harmless(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False))
+
+
+def harmless(text: str) -> str:
+    """The same JSON without ``<``: Snakemake's report puts parameters into its page as they are."""
+    return text.replace("<", "\\u003c")
 
 
 @dataclass(frozen=True)

@@ -66,17 +66,17 @@ def require_plain(values: Mapping[str, Any]) -> None:
         elif problem := _problem(value):
             raise UserError(f"{where}: {problem}.")
         else:
-            size += len(value) if isinstance(value, str) else 1
+            size += len(str(value))
         for key, one in inner:
             if isinstance(value, Mapping):
                 _require_key(where, key)
             size += 1 + (len(key) if isinstance(key, str) else 0)
-            if size > LARGEST:
-                raise UserError(
-                    f"{_under(where, key)}: with this there are more than {LARGEST:,} characters of keys and values, "
-                    "which no job could be handed on its command line: shorten lists and sentences."
-                )
             todo.append((_under(where, key), one, depth + 1))
+        if size > LARGEST:
+            raise UserError(
+                f"{where}: with this there are more than {LARGEST:,} characters of keys and values, which no job could "
+                "be handed on its command line: shorten lists and sentences."
+            )
 
 
 def _under(where: str, key: Any) -> str:
@@ -127,7 +127,7 @@ def require_label(label: str, where: str) -> None:
 def folder(value: str) -> str:
     """A folder's path as the workflow uses it, ``~`` replaced; raises ``ValueError`` where it could not be one.
 
-    Snakemake takes braces in a path for wildcards.
+    Snakemake takes braces in a path for wildcards, and puts paths into the page of its report as they are.
     """
     if not value.strip("/ "):
         raise ValueError(f"name a folder, got {value!r}")
@@ -135,7 +135,7 @@ def folder(value: str) -> str:
         path = str(Path(value).expanduser())
     except RuntimeError:
         raise ValueError(f"nobody knows the home folder in {shown(value)}: write the path in full") from None
-    if odd := next((letter for letter in "{}\n\t" if letter in path), ""):
+    if odd := next((letter for letter in "{}<>\n\t" if letter in path), ""):
         raise ValueError(f"{odd!r} cannot stand in the path of a folder, got {shown(value)}")
     names = [len(os.fsencode(name)) for name in path.split("/")]
     if max(names) > LONGEST_NAME or sum(names) > LONGEST_PATH:

@@ -1,5 +1,7 @@
 """The table of verdicts: what is in it, how it is written, and how it reads in Markdown."""
 
+import html
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -74,6 +76,11 @@ def write(found: pl.DataFrame, metadata: Mapping[str, Any], table: Path, markdow
         temporary.write_text(markdown_table(found, level), encoding="utf-8")
 
 
+def plain(text: str) -> str:
+    """Write a text so that Markdown shows it as it is, on one line: no HTML, no links."""
+    return re.sub(r"([\\`\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
 def markdown_table(found: pl.DataFrame, level: float) -> str:
     """The claims with their verdicts, then every comparison, then what each claim says."""
     if not found.height:
@@ -83,7 +90,7 @@ def markdown_table(found: pl.DataFrame, level: float) -> str:
     several = [row for row in rows if not row["overall"]]
     lines = _table(claims, level)
     lines += ["", "Every comparison of claims that have several:", "", *_table(several, level)] if several else []
-    said = [f"- `{row['claim']}` ({row['provenance']}): {row['sentence']}{_source(row)}" for row in claims]
+    said = [f"- `{row['claim']}` ({row['provenance']}): {plain(row['sentence'])}{_source(row)}" for row in claims]
     return "\n".join([*lines, "", *said]) + "\n"
 
 
@@ -91,16 +98,15 @@ def _table(rows: Sequence[Mapping[str, Any]], level: float) -> list[str]:
     heads = ["claim", "where", "what", f"effect ({level:.0%} interval)", "p, adjusted", "verdict", "n", "seeds", "note"]
     lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
     for row in rows:
-        shown = [
-            row["claim"],
-            f"{row['architecture']}, {row['site']}",
-            _what(row),
-            _effect(row),
-            _number(row["p_adjusted"]),
-        ]
-        shown += [row["verdict"], _number(row["n"]), _number(row["seeds"]), row["note"] or ""]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in shown) + " |")
+        words = row["claim"], f"{row['architecture']}, {row['site']}", _what(row), _effect(row)
+        shown = [*map(_cell, words), _number(row["p_adjusted"]), row["verdict"]]
+        shown += [_number(row["n"]), _number(row["seeds"]), _cell(row["note"] or "")]
+        lines.append("| " + " | ".join(shown) + " |")
     return lines
+
+
+def _cell(text: str) -> str:
+    return plain(text).replace("|", "\\|")
 
 
 def _what(row: Mapping[str, Any]) -> str:
@@ -121,7 +127,7 @@ def _effect(row: Mapping[str, Any]) -> str:
 
 
 def _source(row: Mapping[str, Any]) -> str:
-    return f" [{row['source']}]" if row["source"] else ""
+    return f" [{plain(row['source'])}]" if row["source"] else ""
 
 
 def _number(value: float | None) -> str:

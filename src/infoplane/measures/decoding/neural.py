@@ -120,7 +120,9 @@ def decoder_of_inputs(plan: Plan, shape: tuple[int, ...], targets: Targets) -> I
         coordinates = targets.inputs
         if given.flatten(1).shape[1] >= targets.n:
             p = coordinates.shape[1]
-            turn = torch.randn(p, p, generator=torch.Generator().manual_seed(own_seed(plan.seed, "turn")), dtype=torch.float64)
+            turn = torch.randn(
+                p, p, generator=torch.Generator().manual_seed(own_seed(plan.seed, "turn")), dtype=torch.float64
+            )
             coordinates = coordinates @ torch.linalg.qr(turn).Q.to(coordinates.device)
         network = _numbers(plan, shape, coordinates.shape[1])
     coordinates = coordinates - coordinates.mean(0)
