@@ -144,7 +144,7 @@ def unpacked(tmp_path: Path) -> Path:
 def told(folder: Path, *arguments: str) -> tuple[int, str]:
     """Exit status and output of the command."""
     done = subprocess.run(
-        [sys.executable, "-m", "infoplane.archive", *arguments],
+        [sys.executable, "-P", "-m", "infoplane.archive", *arguments],
         cwd=folder,
         env={"PYTHONPATH": str(REPOSITORY / "src")},
         stdout=subprocess.PIPE,
@@ -210,3 +210,57 @@ def test_what_is_no_archive_is_one_sentence(unpacked: Path, content: str | None,
 def test_one_folder_is_not_two(unpacked: Path) -> None:
     status, text = told(unpacked, "archived")
     assert status == 2 and text.startswith("error: 1 folder given: name two folders of results, or none")
+
+
+def test_no_program_of_an_archive_runs(unpacked: Path) -> None:
+    """Not with -P, whatever it holds; and without it not those that are imported after Python has started."""
+    for name in ("argparse", "json", "importlib", "numpy", "polars", "infoplane/__init__"):
+        (unpacked / name).parent.mkdir(exist_ok=True)
+        (unpacked / f"{name}.py").write_text("open('ran', 'w').close()")
+    assert told(unpacked)[0] == 0 and not (unpacked / "ran").exists()
+    for name in ("importlib.py", "infoplane/__init__.py"):
+        (unpacked / name).unlink()
+    (unpacked / "infoplane").rmdir()
+    command = [sys.executable, "-m", "infoplane.archive"]
+    done = subprocess.run(command, cwd=unpacked, env={"PYTHONPATH": str(REPOSITORY / "src")}, capture_output=True)
+    assert done.returncode == 0 and not (unpacked / "ran").exists()
+
+
+@pytest.mark.parametrize("key", manifest.NAMED)
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a/../../secret", "", "a\0b"])
+def test_a_manifest_that_names_files_elsewhere_is_refused(unpacked: Path, key: str, name: str) -> None:
+    (unpacked.parent / "secret").write_text("mine")
+    path = unpacked / manifest.NAME
+    values = json.loads(path.read_text())
+    values[key][name] = {"bytes": 4, "sha256": "0" * 64}
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="is not below the archive's folder: it is not to be trusted"):
+        compare.unpacked(unpacked)
+
+
+@pytest.mark.parametrize("results", ["../results", "/", None, 3])
+def test_results_of_a_manifest_lie_in_the_archive(unpacked: Path, results: object) -> None:
+    path = unpacked / manifest.NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"results": results}))
+    with pytest.raises(UserError, match=r"not to be trusted|not the manifest of an archive"):
+        compare.unpacked(unpacked)
+
+
+def test_links_out_of_an_archive_are_not_followed(unpacked: Path) -> None:
+    secret = unpacked.parent / "secret"
+    secret.write_text("code\n")  # what the archive's own file held
+    (unpacked / "Snakefile").unlink()
+    (unpacked / "Snakefile").symlink_to(secret)
+    assert compare.unpacked(unpacked)[0].said == "missing: Snakefile"
+    (unpacked / "archived" / "tables" / "other.parquet").symlink_to(secret)
+    with pytest.raises(UserError, match="archived holds links"):
+        compare.unpacked(unpacked)
+
+
+def test_names_reach_the_terminal_as_escapes(unpacked: Path) -> None:
+    path = unpacked / manifest.NAME
+    values = json.loads(path.read_text())
+    values["files"]["\x1b[2J\x9b31m"] = values["files"]["Snakefile"]
+    path.write_text(json.dumps(values))
+    status, text = told(unpacked)
+    assert status == 1 and r"missing: \x1b[2J\x9b31m" in text and "\x1b" not in text

@@ -29,6 +29,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(known[:LISTED]) or 'nothing'}{rest}"
 
 
+def printable(text: str) -> str:
+    """Write what a terminal would obey (escape codes, half characters) as the escapes that Python knows."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Run a script's ``main``; a `UserError` becomes one sentence and exit status 2, anything else a traceback.
 
@@ -37,7 +42,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
         if error.errno in NO_SPACE:

@@ -39,14 +39,14 @@ from infoplane.config.complete import complete
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.config.written import check_file
-from infoplane.errors import UserError
+from infoplane.errors import UserError, printable
 from infoplane.quantities import number
 from infoplane.specs import canonical, harmless
 
 
 def refuse(error):
     """End with a sentence for whoever wrote the configuration or called Snakemake."""
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -1,20 +1,26 @@
 """What became of an archive: whether its files are as they were, and how far its rerun is from it.
 
-python -m infoplane.archive                         in the folder that an archive was unpacked to
-python -m infoplane.archive archived results/demo   any two folders of results, table by table
+python -P -m infoplane.archive                         in the folder that an archive was unpacked to
+python -P -m infoplane.archive archived results/demo   any two folders of results, table by table
 
-The exit status is 1 where anything differs.
+An archive holds programs. With -P, Python imports nothing from the folder that it is started in, so that none of them
+runs. The exit status is 1 where anything differs.
 """
+
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # where -P was forgotten, at least nothing more is imported from here
 
 import argparse
 from pathlib import Path
 
-from infoplane.errors import UserError, run_script
+from infoplane.errors import UserError, printable, run_script
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        "python -m infoplane.archive", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -P -m infoplane.archive", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", type=Path, nargs="*", help="two folders of results; none: the archive in this one")
     args = parser.parse_args()
@@ -28,9 +34,9 @@ def main() -> None:
     found = compare.folders(*args.folders) if args.folders else compare.unpacked(Path())
     width = max(len(finding.name) for finding in found)
     for finding in found:
-        print(f"{finding.name:<{width}}  {finding.said}")
+        print(printable(f"{finding.name:<{width}}  {finding.said}"))
         for line in finding.detail:
-            print(f"    {line}")
+            print(printable(f"    {line}"))
     if not all(finding.same for finding in found):
         raise SystemExit(1)
 

@@ -22,9 +22,13 @@ the experiment makes claims, `archived/verdicts/` what was made of them. `docs/h
 
 ## Rerun it
 
+This archive holds programs, and a rerun runs them: rerun only what comes from someone you trust. To look at results and
+to check whether files were changed, no program of it is needed: `python -P -m infoplane.archive`, with an infoplane of
+your own, runs none of them (`-P`: nothing is imported from this folder).
+
 ```sh
-make run                                # installs into .venv, trains, measures, draws
-.venv/bin/python -m infoplane.archive   # compares, table by table: the same to the bit, or how far off
+make run                                   # installs into .venv, trains, measures, draws
+.venv/bin/python -P -m infoplane.archive   # compares, table by table: the same to the bit, or how far off
 ```
 
 It needs Python 3.11 or newer, a C compiler and make. The rerun writes to `{results}/`, beside `archived/`, and

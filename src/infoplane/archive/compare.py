@@ -36,20 +36,22 @@ class Finding:
 def unpacked(folder: Path) -> list[Finding]:
     """An archive that was unpacked to a folder: what was changed in it, and what its rerun came to.
 
-    Raises `UserError` when the folder holds no archive.
+    Only files below the folder are read. Raises `UserError` when it holds no archive.
     """
     values = manifest.read(folder)
-    results = folder / values["results"]
+    results, archived = folder / values["results"], folder / ARCHIVED
+    if any(path.is_symlink() for path in (archived, *archived.rglob("*"))):
+        raise UserError(f"{archived} holds links, which infoplane puts into no archive: it is not to be trusted.")
     found = [intact(folder, values["files"])]
     if not results.is_dir():
         return [*found, Finding(values["results"], "not made yet: `make run` makes it", True)]
-    found += folders(folder / ARCHIVED, results, values["results"])
+    found += folders(archived, results, values["results"])
     return [*found, *remade(results, values["left_out"])]
 
 
 def intact(folder: Path, files: Mapping[str, Any]) -> Finding:
     """Whether an archive's files are as the manifest says."""
-    gone = [name for name in files if not (folder / name).is_file()]
+    gone = [name for name in files if not manifest.is_file(folder, name)]
     changed = [name for name in files if name not in gone and manifest.describe(folder / name) != files[name]]
     parts = [f"{what}: {_listed(names)}" for what, names in (("changed", changed), ("missing", gone)) if names]
     said = "; ".join(parts) or f"all {len(files)} as they were archived"
@@ -62,7 +64,7 @@ def remade(results: Path, left_out: Mapping[str, Any]) -> Iterator[Finding]:
     for name in left_out:
         groups.setdefault(name.split("/")[0], []).append(name)
     for group, names in groups.items():
-        there = [name for name in names if (results / name).is_file()]
+        there = [name for name in names if manifest.is_file(results, name)]
         same = sum(manifest.describe(results / name) == left_out[name] for name in there)
         missing = f", {len(names) - len(there)} not there" if len(there) < len(names) else ""
         yield Finding(f"{group}/", f"{same} of {len(names)} files the same, to the bit{missing}", same == len(names))

@@ -16,7 +16,7 @@ import platform
 import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infoplane.data.shards import find_shards
@@ -27,6 +27,8 @@ NAME = "manifest.json"
 Content = Mapping[str, Path | bytes]
 """Path in the archive -> a file's place, or its content."""
 
+NAMED = ("files", "left_out")
+"""Those that name files."""
 KEYS = ("experiment", "results", "files", "left_out", "data", "measured", "made")
 
 
@@ -120,8 +122,24 @@ def read(folder: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run this in the folder that an archive was unpacked to.") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): unpack the archive again.") from None
     if not isinstance(values, dict) or any(key not in values for key in KEYS):
         raise UserError(f"{path} is not the manifest of an archive: unpack the archive again.")
+    if not isinstance(values["results"], str) or not all(isinstance(values[key], dict) for key in NAMED):
+        raise UserError(f"{path} is not the manifest of an archive: unpack the archive again.")
+    for name in (values["results"], *(name for key in NAMED for name in values[key])):
+        if not _below(name):
+            raise UserError(f"{path} names '{name}', which is not below the archive's folder: it is not to be trusted.")
     return values
+
+
+def _below(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+
+
+def is_file(folder: Path, name: str) -> bool:
+    """Whether this is a file of the folder; a link that leads out of it is none."""
+    path = folder / name
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())

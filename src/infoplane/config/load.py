@@ -121,7 +121,14 @@ class Plan:
 
 def load(config: Mapping[str, Any]) -> Plan:
     """Check a configuration and plan it; raises `UserError`: which key, what was expected."""
-    require_plain(config)
+    try:
+        require_plain(config)
+        return _plan(config)
+    except UserError as error:
+        raise UserError(one_line(str(error))) from None
+
+
+def _plan(config: Mapping[str, Any]) -> Plan:
     experiment = _validated(Experiment, dict(config))
     runs = len(experiment.architectures) * len(experiment.shortcuts) * len(experiment.seeds)
     if runs > MOST_RUNS:
@@ -141,9 +148,7 @@ def load(config: Mapping[str, Any]) -> Plan:
             require(len(places[label]) <= MOST_PLACES, f"{len(places[label])} places are more than {MOST_PLACES}")
         except ValueError as error:
             sizes = _sizes(images.shape)
-            raise UserError(
-                f"{where}: {one_line(str(error))}; the images of '{experiment.data.kind}' are {sizes}"
-            ) from None
+            raise UserError(f"{where}: {error}; the images of '{experiment.data.kind}' are {sizes}") from None
         except NotImplementedError as error:
             raise UserError(f"{where}: {error}: CONTRIBUTING.md says what is expected") from None
     shortcuts = {

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from infoplane.config.written import one_line, shown
+from infoplane.config.written import shown
 from infoplane.errors import UserError, nearest
 
 WHOLE = re.compile(r"\s*[+-]?\d+\s*")
@@ -42,7 +42,7 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     given = problem.get("input")
     if problem["type"] != "value_error" and not isinstance(given, dict):
         message += f", got {shown(given)}"
-    return f"{path}{separator}{one_line(message)}"
+    return f"{path}{separator}{message}"
 
 
 def require_types(given: Any, read: Any, where: str = "") -> None:

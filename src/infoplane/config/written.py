@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from infoplane.errors import UserError
+from infoplane.errors import UserError, printable
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 LONGEST_LABEL = 100
@@ -33,7 +33,7 @@ LARGEST_SEED = 2**32 - 1
 """Generators are also seeded with a multiple of it, which has to fit 64 bits."""
 
 SHOWN = 60
-LONGEST_MESSAGE = 400
+LONGEST_MESSAGE = 800
 """Characters of a value in a message, and of a message."""
 
 
@@ -46,8 +46,8 @@ def shown(value: Any) -> str:
 
 
 def one_line(message: str) -> str:
-    """A message on one line and not too long, whatever values it names."""
-    text = " ".join(message.split())
+    """Write a message on one line, printable and not too long, whatever values it names."""
+    text = printable(" ".join(message.split()))
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 3]}..."
 
 
