@@ -3,6 +3,7 @@
 python tests/staleness.py writes the table into docs/staleness.md; a test fails where it is out of date.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,8 @@ def touched(workflow: Workflow) -> None:
 
 def deleted(name: str) -> Callable[[Workflow], None]:
     def make(workflow: Workflow) -> None:
-        (workflow.results / name).unlink()
+        gone = workflow.results / name
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
 
     return make
 
@@ -148,6 +150,12 @@ MUTATIONS = [
     Mutation("files that were touched and not changed", touched, {}),
     Mutation("a chart that was deleted", deleted("charts/dynamics.svg"), {"charts": 1, "report": 1},
              "charts/dynamics.svg was made and is gone, and is needed"),
+    Mutation("tables that were deleted", deleted("tables"), AFTER, "tables/history.parquet and 1 more was made"),
+    Mutation("phases that were deleted", deleted("phases"), {"phases": 1, "report": 1}, "phases/blocks.parquet and 4 more was made"),
+    Mutation("measures that were deleted", deleted("measures/mlp"), {"measures": 4, **AFTER}, "was made and is gone"),
+    Mutation("checkpoints that were deleted", deleted("train/mlp/identity/seed0/checkpoints.safetensors"),
+             {"train": 1, "activations": 1, "measures": 2, **{name: 1 for name in PICTURES}, **AFTER}, "was made and is gone"),
+    Mutation("a split that was deleted", deleted("data/validation.parquet"), {"data": 1, **ALL_RUNS}, "was made and is gone"),
     Mutation("activations that were deleted", deleted("activations/mlp/identity/seed0.parquet"), {}),
 ]  # fmt: skip
 

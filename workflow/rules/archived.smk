@@ -11,10 +11,8 @@ ARCHIVE = f"{RESULTS}/archive/{PLAN.config.experiment}.zip"
 
 def archive_shown():
     """The results that are packed: whatever the report is made of, and all that was drawn."""
-    drawn = everything() + [path.format(scope="") for path in PHASES]
-    tables = [f"{RESULTS}/tables/{name}.parquet" for name in ("measures", "history")]
-    verdicts = [f"{RESULTS}/verdicts/verdicts.{kind}" for kind in ("parquet", "md")] if PLAN.config.claims else []
-    return drawn + tables + verdicts + [path.format(**vars(run)) for path in PICTURES for run in PLAN.shown]
+    pictures = [path.format(**vars(run)) for path in PICTURES for run in PLAN.shown]
+    return drawn() + gathered() + pictures
 
 
 def archive_left_out(wildcards):

@@ -285,12 +285,27 @@ def minutes(stage):
     return lambda wildcards, attempt: attempt * demanded(stage, wildcards.get("architecture")).minutes
 
 
-def everything(scope=""):
-    """What the whole workflow makes in the end."""
+def drawn(scope=""):
+    """What is there to be looked at."""
     charts = [f"{RESULTS}/{scope}charts/{chart}.{kind}" for chart in PLAN.charts for kind in CHART_FILES]
     if ANIMATED and not scope:
         charts.append(ANIMATION)
     return [f"{RESULTS}/{scope}report.html", *charts]
+
+
+def gathered(scope=""):
+    """The tables behind what is drawn."""
+    tables = [f"{RESULTS}/{scope}tables/{name}.parquet" for name in ("measures", "history")]
+    verdicts = [f"{RESULTS}/{scope}verdicts/verdicts.{kind}" for kind in ("parquet", "md")]
+    return [*tables, *(path.format(scope=scope) for path in PHASES), *(verdicts if PLAN.config.claims else [])]
+
+
+def everything(scope=""):
+    """What the whole workflow makes in the end, all of which a finished run has: what somebody has removed is made
+    again. But for activations, which may be purged, and are large."""
+    runs = [] if scope else [path for run in PLAN.runs for path in (CHECKPOINTS.format(**vars(run)), *run_files(run))]
+    data = [] if scope else [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "probe")]
+    return [*drawn(scope), *gathered(scope), *runs, *data]
 
 
 def made():
