@@ -151,11 +151,14 @@ MUTATIONS = [
     Mutation("a chart that was deleted", deleted("charts/dynamics.svg"), {"charts": 1, "report": 1},
              "charts/dynamics.svg was made and is gone, and is needed"),
     Mutation("tables that were deleted", deleted("tables"), AFTER, "tables/history.parquet and 1 more was made"),
-    Mutation("phases that were deleted", deleted("phases"), {"phases": 1, "report": 1}, "phases/blocks.parquet and 4 more was made"),
+    Mutation("phases that were deleted", deleted("phases"), {"phases": 1, "report": 1},
+             "phases/blocks.parquet and 4 more was made"),
     Mutation("measures that were deleted", deleted("measures/mlp"), {"measures": 4, **AFTER}, "was made and is gone"),
     Mutation("checkpoints that were deleted", deleted("train/mlp/identity/seed0/checkpoints.safetensors"),
-             {"train": 1, "activations": 1, "measures": 2, **{name: 1 for name in PICTURES}, **AFTER}, "was made and is gone"),
-    Mutation("a split that was deleted", deleted("data/validation.parquet"), {"data": 1, **ALL_RUNS}, "was made and is gone"),
+             {"train": 1, "activations": 1, "measures": 2, "reconstructions": 1, "histograms": 1, **AFTER},
+             "was made and is gone"),
+    Mutation("a split that was deleted", deleted("data/validation.parquet"), {"data": 1, **ALL_RUNS},
+             "was made and is gone"),
     Mutation("activations that were deleted", deleted("activations/mlp/identity/seed0.parquet"), {}),
 ]  # fmt: skip
 
