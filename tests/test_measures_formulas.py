@@ -187,7 +187,7 @@ def test_logistic_regression_equals_scikit_learn_per_fold(
     expected = np.empty(len(labels))
     for fold in range(5):
         held_out = folds.numpy() == fold
-        model = LogisticRegression(C=1 / ridge, tol=1e-12, max_iter=100_000)
+        model = LogisticRegression(C=1 / ridge, tol=1e-12, max_iter=100_000, solver="newton-cg")
         model.fit(features[~held_out], labels[~held_out])
         own = model.predict_log_proba(features[held_out])
         expected[held_out] = -own[np.arange(held_out.sum()), labels[held_out]]

@@ -51,11 +51,11 @@ class Search:
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels that decode X and Y (often one and the same), and the ridge that decodes X best."""
+    """The kernel that decodes X with the ridge that does it best, and those that Y may be decoded by."""
 
     x: Kernel
     ridge: Choice
-    y: Kernel
+    y: Sequence[Kernel]
 
 
 def footprint(z: Tensor, exact_up_to: int) -> float:
@@ -88,9 +88,14 @@ def decode(
     parts = halves(targets, search.folds, search.seed) if search.extrapolate else []
     bases = list(kernels.x.parts(parts))
     zx = _zx(_described(zx, kernels.x, view), kernels, targets, parts, bases, search)
-    if kernels.y is not kernels.x:
-        bases = list(kernels.y.parts(parts))
-    return [zx, _zy(_described(zy, kernels.y, view), kernels.y, targets, parts, bases, search)]
+    if targets.classes == 1:
+        return [zx, one_class(_described(zy, kernels.y[0], view))]
+    tried = [_cross_validated(targets, kernel.basis, search) for kernel in kernels.y]
+    best = min(range(len(tried)), key=[float(choice.losses.mean()) for choice, _ in tried].__getitem__)
+    kernel = kernels.y[best]
+    if kernel is not kernels.x:
+        bases = list(kernel.parts(parts))
+    return [zx, _zy(_described(zy, kernel, view), kernel, tried[best], targets, parts, bases, search)]
 
 
 def knowing_nothing(zx: Estimate, zy: Estimate, targets: Targets) -> list[Estimate]:
@@ -140,12 +145,16 @@ def _zx(
 
 
 def _zy(
-    zy: Estimate, kernel: Kernel, targets: Targets, parts: list[Tensor], bases: list[Basis], search: Search
+    zy: Estimate,
+    kernel: Kernel,
+    found: tuple[Choice, Tensor],
+    targets: Targets,
+    parts: list[Tensor],
+    bases: list[Basis],
+    search: Search,
 ) -> Estimate:
-    """Mean held-out cross-entropy of kernel logistic regression, nats."""
-    if targets.classes == 1:
-        return one_class(zy)
-    choice, held_out = _cross_validated(targets, kernel.basis, search)
+    """Mean held-out cross-entropy of kernel logistic regression, nats; found: its ridge, and each sample's fold."""
+    choice, held_out = found
     notes = [choice.note] if choice.note else []
     if alone := int((held_out < 0).sum()):
         notes.append(f"alone in their class and never held out: {alone}")

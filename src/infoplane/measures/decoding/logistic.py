@@ -10,7 +10,9 @@ product, and all folds share one pair of products per iteration.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -132,27 +134,50 @@ def _minimise(problem: Problem, ridge: Tensor, start: Fit, tolerance: float) -> 
     """Weights, logits and whether all folds converged, of problems with any batch dimensions (...) in front.
 
     ridge: shape (...). A problem is left as it is from where its own folds have converged, so that its solution does
-    not depend on what it is stacked with.
+    not depend on what it is stacked with. On the CPU in NumPy, whose calls cost less than half of PyTorch's on arrays
+    as small as these.
     """
-    features, training = problem.features, problem.training[..., None, :]
-    folds, classes, _ = start.weights.shape[-3:]
-    penalty = ridge[..., None].repeat(*(1 for _ in ridge.shape), features.shape[-2])
+    given = (
+        problem.values, problem.features, problem.one_hot, problem.training, ridge, start.weights, start.logits
+    )  # fmt: skip
+    if ridge.device.type != "cpu":
+        return _descend(torch, tolerance, *given)
+    weights, logits, converged = _descend(np, tolerance, *(one.numpy() for one in given))
+    return torch.as_tensor(weights), torch.as_tensor(logits), torch.as_tensor(converged)
+
+
+def _descend(
+    xp: Any,
+    tolerance: float,
+    values: Any,
+    features: Any,
+    one_hot: Any,
+    training: Any,
+    ridge: Any,
+    weights: Any,
+    logits: Any,
+) -> tuple[Any, Any, Any]:
+    """Preconditioned conjugate gradients on the arrays of a `Problem`, of the library xp (NumPy or PyTorch)."""
+    folds, classes, columns = weights.shape[-3:]
+    rows = (*weights.shape[:-3], folds * classes)
+    n = features.shape[-1]
+    penalty = xp.zeros_like(values) + ridge[..., None]
     penalty[..., -1] = 0
-    penalty = penalty[..., None, None, :]
-    values = problem.values[..., None, None, :]
-    target = problem.one_hot[..., None, :, :] * training
-    enough = 2 * tolerance * problem.training.sum(-1)
-    tiny = torch.finfo(features.dtype).tiny
-    weights, logits = start.weights, start.logits
-    p = logits.softmax(-2)
-    direction = last = last_square = torch.zeros_like(weights)
-    converged = torch.zeros_like(ridge, dtype=torch.bool)
+    penalty, values = penalty[..., None, None, :], values[..., None, None, :]
+    target = one_hot[..., None, :, :] * training[..., None, :]
+    enough = 2 * tolerance * training.sum(-1)
+    tiny = float(xp.finfo(features.dtype).tiny)
+    transposed = features.swapaxes(-1, -2)
+    p = _softmax(logits, xp)
+    direction = last = weights
+    last_square = enough
+    converged = xp.zeros_like(ridge) > 0
     for iteration in range(MOST_ITERATIONS):
-        residual = torch.addcmul(-target, p, training)
-        gradient = (residual.flatten(-3, -2) @ features.mT).unflatten(-2, (folds, classes))
-        gradient.addcmul_(penalty, weights)
-        curvature = torch.addcmul(p, p, p, value=-1).mul_(training).mean(-1).clamp_(min=FLATTEST)
-        scaled = gradient / torch.addcmul(penalty, curvature[..., None], values)
+        residual = p * training[..., None, :] - target
+        gradient = (residual.reshape(*rows, n) @ transposed).reshape(*rows[:-1], folds, classes, columns)
+        gradient += penalty * weights
+        curvature = ((p - p * p) * training[..., None, :]).mean(-1).clip(min=FLATTEST)
+        scaled = gradient / (penalty + curvature[..., None] * values)
         square = (gradient * scaled).sum((-2, -1))
         converged = (square < enough).all(-1)
         if bool(converged.all()):
@@ -161,50 +186,59 @@ def _minimise(problem: Problem, ridge: Tensor, start: Fit, tolerance: float) -> 
             direction = -scaled
         else:
             # Polak-Ribiere, restarted where it would turn back or climb
-            turn = (square - (last * scaled).sum((-2, -1))) / last_square.clamp(min=tiny)
-            direction = torch.addcmul(-scaled, turn.clamp_(min=0)[..., None, None], direction)
+            turn = (square - (last * scaled).sum((-2, -1))) / last_square.clip(min=tiny)
+            direction = turn.clip(min=0)[..., None, None] * direction - scaled
             climbs = (direction * gradient).sum((-2, -1)) >= 0
-            direction = torch.where(climbs[..., None, None], -scaled, direction)
+            if bool(climbs.any()):
+                direction = xp.where(climbs[..., None, None], -scaled, direction)
         last, last_square = gradient, square
-        along = (direction.flatten(-3, -2) @ features).unflatten(-2, (folds, classes))
-        known = (penalty * weights * direction).sum((-2, -1)) - (target * along).sum((-2, -1))
-        bend = (penalty * direction.square()).sum((-2, -1))
-        step, logits, p = _line_search(p, logits, along, problem.training, known, bend, converged)
-        weights = torch.addcmul(weights, step[..., None, None], direction)
+        along = (direction.reshape(*rows, columns) @ features).reshape(*rows[:-1], folds, classes, n)
+        penalised = penalty * direction
+        known = (penalised * weights).sum((-2, -1)) - (target * along).sum((-2, -1))
+        bend = (penalised * direction).sum((-2, -1))
+        step, logits, p = _line_search(p, logits, along, training, known, bend, converged, xp)
+        weights = weights + step[..., None, None] * direction
     return weights, logits, converged
 
 
+def _softmax(logits: Any, xp: Any) -> Any:
+    """Probabilities over the classes, the last dimension but one."""
+    powers = xp.exp(logits - xp.amax(logits, axis=-2, keepdims=True))
+    powers /= powers.sum(-2, keepdims=True)
+    return powers
+
+
 def _line_search(
-    p: Tensor, logits: Tensor, along: Tensor, training: Tensor, known: Tensor, bend: Tensor, still: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+    p: Any, logits: Any, along: Any, training: Any, known: Any, bend: Any, still: Any, xp: Any
+) -> tuple[Any, Any, Any]:
     """The step per fold that minimises the objective along a direction, with the logits and p that it leads to.
 
     Newton's method in one dimension, bisecting where it would leave the bracket; a problem's search ends when the
     slopes of its folds have fallen to `FLAT_ENOUGH` of what they were. known + step * bend: the part of the slope that
     is linear in the step. still: problems whose step is 0.
     """
-    tiny = torch.finfo(known.dtype).tiny
-    step = low = torch.zeros_like(known)
-    high = torch.full_like(known, torch.inf)
+    tiny = float(xp.finfo(known.dtype).tiny)
+    step = low = xp.zeros_like(known)
+    high = step + math.inf
     moved, allowed = logits, None
     for _ in range(MOST_TRIES):
         weighted = p * along
         mean = weighted.sum(-2)
         slope = (mean * training).sum(-1) + known + step * bend
         if allowed is None:
-            allowed = slope.abs() * FLAT_ENOUGH
+            allowed = abs(slope) * FLAT_ENOUGH
         else:
-            still = still | (slope.abs() <= allowed).all(-1)
+            still = still | (abs(slope) <= allowed).all(-1)
             if bool(still.all()):
                 break
-        low, high = torch.where(slope < 0, step, low), torch.where(slope < 0, high, step)
-        rise = ((((weighted * along).sum(-2) - mean.square()) * training).sum(-1) + bend).clamp(min=tiny)
-        newton = step - slope / rise
+        low, high = xp.where(slope < 0, step, low), xp.where(slope < 0, high, step)
+        spread = (weighted * along).sum(-2) - mean * mean
+        newton = step - slope / ((spread * training).sum(-1) + bend).clip(min=tiny)
         inside = (newton > low) & (newton < high)
-        middle = torch.where(high.isinf(), 2 * low, (low + high) / 2)
-        step = torch.where(still[..., None], step, torch.where(inside, newton, middle))
-        moved = torch.addcmul(logits, step[..., None, None], along)
-        p = moved.softmax(-2)
+        middle = xp.where(xp.isinf(high), 2 * low, (low + high) / 2)
+        step = xp.where(still[..., None], step, xp.where(inside, newton, middle))
+        moved = logits + step[..., None, None] * along
+        p = _softmax(moved, xp)
     return step, moved, p
 
 

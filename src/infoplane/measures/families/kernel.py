@@ -14,8 +14,8 @@ from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
 
-AS_GOOD = 1.0
-"""Standard errors (paired) by which a wider kernel may screen worse: the screen's scores favour narrow ones."""
+CLOSE = 1.05
+"""A bandwidth whose screened error of X is more than this times the least one is no finalist."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ def footprint(z: Tensor, options: Options) -> float:
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """Z-X and Z-Y of activations of shape (n, ...), each with a bandwidth of its own.
 
-    Both are screened by leave-one-out errors of ridge regression, of X and of the one-hot label; where they agree,
-    Z-X and Z-Y share one eigendecomposition.
+    All bandwidths are screened by leave-one-out errors of ridge regression, of X and of the one-hot label. The linear
+    kernel is a candidate whatever its score, and of the candidates the one with the least reported loss is taken: the
+    label's score does not see classes that stand in a row, where regression of 0 and 1 fails and logistic regression
+    does not. Where Z-X and Z-Y agree, they share one eigendecomposition.
     """
     ridges = decades(options.weakest_ridge, options.strongest_ridge)
     widths = [*options.bandwidths, math.inf]
@@ -78,27 +80,22 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         for width in widths:
             basis = kernels[width].basis if isinstance(some, slice) else view.some(width, some)
             errors.append(float(choose_ridge(basis, inputs, ridges).losses.sum()))
-            scores.append(score_losses(basis, targets.one_hot[:, some], ridges))
-        finalists = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
-        tried = [kernels[widths[index]] for index in finalists]
+            scores.append(float(score_losses(basis, targets.one_hot[:, some], ridges).mean()))
+        order = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
+        finalists = [index for index in order if errors[index] <= CLOSE * errors[order[0]]]
+        tried = _with_linear(kernels, [widths[index] for index in finalists])
         choices = [choose_ridge(kernel.basis, targets.inputs, ridges) for kernel in tried]
         best = min(range(len(tried)), key=[float(choice.losses.sum()) for choice in choices].__getitem__)
-        return Kernels(tried[best], choices[best], kernels[widths[_widest_as_good(scores, finalists)]])
+        of_label = widths[min(range(len(widths)), key=scores.__getitem__)]
+        return Kernels(tried[best], choices[best], _with_linear(kernels, [of_label]))
 
     search = Search(ridges, options.folds, options.seed, options.extrapolate)
     return decode(z, targets, lambda flat: kernel_view(flat, targets, scale), choose, search)
 
 
-def _widest_as_good(losses: list[Tensor], at_hand: list[int]) -> int:
-    """Which kernel screens as well as the best one: the widest of those at hand, else the widest of all.
-
-    Within `AS_GOOD` standard errors of the least mean.
-    """
-    best = min(losses, key=lambda one: float(one.mean()))
-    excess = [one - best for one in losses]
-    limits = [AS_GOOD * float(one.std()) / math.sqrt(len(one)) for one in excess]
-    good = [index for index, one in enumerate(excess) if float(one.mean()) <= limits[index]]
-    return max([index for index in good if index in at_hand] or good)
+def _with_linear(kernels: "_Widths", widths: list[float]) -> list[Kernel]:
+    """The kernels of these widths, and the linear one."""
+    return [kernels[width] for width in dict.fromkeys([*widths, math.inf])]
 
 
 class _Widths:
