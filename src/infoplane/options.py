@@ -4,8 +4,9 @@ Every field is ``name: Annotated[type, "one line for the reader"] = default``. `
 fields against each other; ``check(shape)`` (architectures) checks them against the images.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 Shape = tuple[int, int, int]
 """Channels, height, width of one image."""
@@ -57,6 +58,34 @@ def require_positive(options: object, *names: str) -> None:
     """Raise ``ValueError`` unless each of these fields is at least 1."""
     for name in names:
         require(getattr(options, name) >= 1, f"{name} must be at least 1, got {getattr(options, name)}")
+
+
+def typed(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by name as the fields of the dataclass ``kind`` have them; ``ValueError`` where a type does not fit.
+
+    No number is rounded, and no truth value taken for a number.
+    """
+    types = {field.name: field.type for field in fields(kind)}
+    return {name: fitting(name, get_args(types[name])[0], value) for name, value in given.items()}
+
+
+def fitting(name: str, wanted: Any, value: Any) -> Any:
+    """The value as the type ``wanted`` has it; ``ValueError`` where it does not fit."""
+    value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+    if get_origin(wanted) is tuple and isinstance(value, list | tuple):
+        return tuple(fitting(name, get_args(wanted)[0], one) for one in value)
+    if wanted is float and type(value) in (int, float):
+        require(abs(value) < 1e308, f"{name} must be a finite number")
+        return float(value)
+    if get_origin(wanted) is Literal:
+        fits, expected = value in get_args(wanted), "one of " + ", ".join(map(str, get_args(wanted)))
+    else:
+        kind = get_origin(wanted) or wanted
+        expected = {int: "a whole number", float: "a number", tuple: "a list", bool: "true or false"}.get(kind, "")
+        fits = not expected or type(value) is kind
+    require(fits, f"{name} must be {expected}, got {value!r:.80}")
+    require(type(value) is not int or abs(value) < 2**63, f"{name} must be less than 2^63")
+    return value
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,19 @@ def reads(role: Role, name: str) -> tuple[str, ...]:
 
 
 @cache
+def regresses(family: str) -> bool:
+    """Whether a measure family takes X for an amount, so that its values change when X's are renamed.
+
+    Not where the literal ``INPUTS = "identity"`` in its file says that it only asks which inputs are equal. Raises
+    `UserError` for anything else.
+    """
+    found = _literal("measure", family, "INPUTS", "amounts")
+    if found not in ("amounts", "identity"):
+        raise UserError(f"{source('measure', family)}: INPUTS is {found!r}: expected 'identity', or no such line.")
+    return bool(found == "amounts")
+
+
+@cache
 def unstackable(role: Role, name: str) -> str:
     """Why networks with this plug-in cannot be stacked, by the literal ``UNSTACKABLE`` in its file; or empty."""
     return str(_literal(role, name, "UNSTACKABLE", ""))

@@ -2,12 +2,12 @@
 
 The names are in ``__init__.pyi``, where editors and type checkers look for them; nothing is imported before it is asked
 for, so that a job that uses one estimator neither waits for the others nor depends on them. What is imported from here
-takes NumPy arrays wherever it takes tensors.
+takes whatever `infoplane.measures.arrays` can read wherever it takes tensors.
 """
 
 import ast
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from importlib import import_module
 from inspect import isfunction
 from pathlib import Path
@@ -26,23 +26,18 @@ def __getattr__(name: str) -> object:
     if name not in _homes():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(_homes()[name]), name)
-    return _taking_arrays(found) if isfunction(found) else found
+    return _reading(found) if isfunction(found) and name not in WHOLE else found
+
+
+WHOLE = ("measure", "measure_file", "all_truths")
+"""Functions that read what they are given themselves."""
 
 
 @cache
-def _taking_arrays(function: Callable[..., object]) -> Callable[..., object]:
-    """The same function, with arrays turned into tensors on their way in."""
-    import numpy as np
-    import torch
+def _reading(function: Callable[..., object]) -> Callable[..., object]:
+    from infoplane.measures.arrays import taking_arrays
 
-    def tensor(value: object) -> object:
-        return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
-
-    @wraps(function)
-    def taking_arrays(*args: object, **options: object) -> object:
-        return function(*map(tensor, args), **{name: tensor(value) for name, value in options.items()})
-
-    return taking_arrays
+    return taking_arrays(function)
 
 
 def __dir__() -> list[str]:

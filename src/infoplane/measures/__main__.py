@@ -59,6 +59,10 @@ def main() -> None:
     parser.add_argument("--probe", type=Path, required=True, help="Parquet, X and Y of every sample")
     parser.add_argument("--x", default="x", help="the probe's column of inputs; empty: there is none")
     parser.add_argument("--y", default="label", help="the probe's column of labels; empty: there is none")
+    parser.add_argument("--group", help="the probe's column of ids of samples that belong together; else 'group'")
+    parser.add_argument(
+        "--amounts", action="store_true", help="X is one whole number per sample, and an amount rather than an id"
+    )
     parser.add_argument(
         "--family",
         action="append",
@@ -73,11 +77,27 @@ def main() -> None:
     import torch
 
     from infoplane.measures.standalone import measure_file
+    from infoplane.storage.parquet import read_rows
 
     torch.set_num_threads(args.threads)
     x, y = args.x or None, args.y or None
-    rows = measure_file(args.activations, args.probe, families, args.output, x, y, args.device)
+    rows = measure_file(
+        args.activations,
+        args.probe,
+        families,
+        args.output,
+        x,
+        y,
+        args.device,
+        group=args.group or None,
+        amounts=args.amounts,
+    )
     show(rows)
+    about = read_rows(args.output)[1]
+    order = (
+        "the numbers in their names, for the columns stand sorted as words" if about["renumbered"] else "the columns"
+    )
+    print(f"depth follows {order}: {', '.join(about['sites'])}")
     print(f"{len(rows)} values in {args.output}")
 
 

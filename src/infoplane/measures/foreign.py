@@ -1,136 +1,63 @@
 """Activations that another framework wrote, measured by the same families.
 
 The data contract. The activations are one Parquet file: a row per sample (and checkpoint), a column per site. ``step``
-(whole numbers) tells checkpoints apart and ``sample`` gives the place in the probe; without them the file holds one
-checkpoint, in the order of the probe. Sites may be named ``block3.s``, ``block3.f`` and ``block3.z``; any other name
-is a site of its own, and depth is the order of the columns. The probe is one Parquet file too: a row per sample, X in
-a column, Y (whole numbers) in another. A tensor's cell is a list of numbers, nested for its shape (all samples of one
-size), or one number, or bytes as infoplane writes them.
+(whole numbers) tells checkpoints apart and ``sample`` gives the place in the probe (0 to n - 1, each once per step), or
+an id that the probe has in its own column ``sample``; without them the file holds one checkpoint, in the order of the
+probe. Sites may be named ``block3.s``, ``block3.f`` and ``block3.z``; any other name is a site of its own, and depth is
+the order of the columns (of numbered ones that stand sorted as words, that of their numbers). The probe is one Parquet
+file too: a row per sample, X in a column, Y (classes: whole numbers or words) in another, and perhaps ``group``, ids of
+samples that belong together. A tensor's cell is a list of numbers, nested for its shape (all samples of one size), or
+one number, or bytes as infoplane writes them.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import torch
+from torch import Tensor
 
 from infoplane.activations.file import Site
-from infoplane.errors import UserError, nearest
+from infoplane.errors import UserError
+from infoplane.measures.arrays import LARGEST, SMALLEST, as_ids, as_inputs, as_labels, as_samples
+from infoplane.measures.columns import Table
 from infoplane.measures.subject import Subject
 from infoplane.measures.targets import Targets, prepare
-from infoplane.storage.parquet import metadata, open_parquet
 
-STEP, SAMPLE = "step", "sample"
+STEP, SAMPLE, GROUP = "step", "sample", "group"
 PARTS = ("s", "f", "z")
-
-
-class Table:
-    """A Parquet file whose columns are read as arrays; raises `UserError` when it is missing or no Parquet file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        opened = open_parquet(path)
-        self.schema: pa.Schema = opened.schema_arrow
-        own = b"infoplane" in (self.schema.metadata or {})
-        self.metadata: dict[str, Any] = metadata(opened, path) if own else {}
-        self._dataset = ds.dataset(path, format="parquet")
-
-    def require(self, name: str, what: str) -> None:
-        """Raise `UserError` unless there is such a column."""
-        if name not in self.schema.names:
-            raise UserError(f"{self.path} has no column '{name}' ({what}): {nearest(name, self.schema.names)}")
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of one cell, from the schema where it tells, else from the first row."""
-        kind: pa.DataType = self.schema.field(name).type
-        shape: tuple[int, ...] = ()
-        if pa.types.is_fixed_size_binary(kind):
-            return tuple(self._described(name)["shape"])
-        while pa.types.is_fixed_size_list(kind):
-            kind, shape = kind.value_type, (*shape, kind.list_size)
-        if not _is_list(kind):
-            return shape
-        first = self._dataset.head(1, columns=[name])
-        return self._array(name, first.column(0)).shape[1:] if len(first) else shape
-
-    def read(self, name: str, where: pc.Expression | None = None, order: str | None = None) -> np.ndarray:
-        """A column as an array (rows, *shape), of the rows that fit, sorted by another column."""
-        columns = [name] if order is None else list(dict.fromkeys([name, order]))
-        try:
-            table = self._dataset.to_table(columns=columns, filter=where)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{self.path} cannot be read: {error}") from None
-        if order is not None and not _rises(places := table.column(order).to_numpy()):
-            table = table.take(np.argsort(places, kind="stable"))
-        return self._array(name, table.column(name))
-
-    def integers(self, name: str, what: str) -> np.ndarray:
-        """A column of whole numbers, int64, shape (rows,)."""
-        self.require(name, what)
-        values = self.read(name)
-        if values.ndim != 1 or values.dtype.kind not in "iub":
-            raise UserError(f"{self.path}: column '{name}' ({what}) must hold whole numbers, not {values.dtype}.")
-        return values.astype(np.int64)
-
-    def _described(self, name: str) -> dict[str, Any]:
-        try:
-            return self.metadata["tensors"][name]
-        except KeyError:
-            raise UserError(
-                f"{self.path}: column '{name}' holds bytes, and no metadata says of which shape and type: "
-                "write lists of numbers, or the metadata that docs/how-it-works.md describes."
-            ) from None
-
-    def _array(self, name: str, column: pa.ChunkedArray) -> np.ndarray:
-        where = f"{self.path}: column '{name}'"
-        if column.null_count:
-            raise UserError(f"{where} has {column.null_count} rows without a value.")
-        values = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        rows = len(values)
-        if pa.types.is_fixed_size_binary(values.type):
-            described, width = self._described(name), values.type.byte_width
-            raw = np.frombuffer(values.buffers()[1], np.uint8)[values.offset * width :][: rows * width]
-            return raw.view(described["dtype"]).reshape(rows, *described["shape"])
-        shape: tuple[int, ...] = (rows,)
-        while _is_list(values.type) or pa.types.is_fixed_size_list(values.type):
-            outer, values = len(values), values.flatten()
-            if outer and len(values) % outer:
-                raise UserError(f"{where} holds lists of different lengths: every sample needs the same shape.")
-            shape = (*shape, len(values) // outer if outer else 0)
-        if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
-            raise UserError(f"{where} holds {values.type}: expected numbers, or lists of numbers.")
-        if values.null_count:
-            raise UserError(f"{where} has lists with missing values.")
-        return values.to_numpy(zero_copy_only=False).reshape(shape)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
-
-
-def _rises(values: np.ndarray) -> bool:
-    return bool((np.diff(values) > 0).all())
+FLAG = "--amounts (amounts=True in Python)"
+"""How a person says that whole numbers in X are amounts."""
 
 
 class ForeignActivations:
-    """A file of activations by the contract above, with what a measure family asks of it."""
+    """A file of activations by the contract above, with what a measure family asks of it.
 
-    def __init__(self, path: Path) -> None:
-        self._table = Table(path)
+    ids: the probe's own column ``sample``, shape (n,), where it has one; rows are then joined by it.
+    """
+
+    def __init__(self, path: Path, ids: np.ndarray | None = None) -> None:
+        self._table, self._ids = Table(path), ids
         columns = [name for name in self._table.schema.names if name not in (STEP, SAMPLE)]
         if not columns:
             raise UserError(f"{path} holds no site: expected a column of activations beside '{STEP}' and '{SAMPLE}'.")
         self._stepped = STEP in self._table.schema.names
         self._ordered = SAMPLE in self._table.schema.names
+        if not self._table.rows:
+            raise UserError(f"{path} holds no rows.")
         steps = np.unique(self._table.integers(STEP, "the training step")) if self._stepped else np.zeros(1, np.int64)
         self.steps: list[int] = steps.tolist()
+        self._orders: dict[int, np.ndarray | None] = {}
         self.metadata = {"status": "finished", "diverged_at": None} | self._table.metadata
         self.epochs: dict[int, float | None] = dict.fromkeys(self.steps)
-        self.sites = [self._site(name, depth) for name, depth in _depths(columns).items()]
+        depths = _depths(columns, path)
+        self.renumbered = list(depths.values()) != sorted(depths.values())
+        self.sites = [self._site(name, depths[name]) for name in sorted(columns, key=depths.__getitem__)]
 
     def _site(self, column: str, depth: int) -> Site:
         name, part = _named(column)
@@ -139,14 +66,57 @@ class ForeignActivations:
 
     def read(self, step: int, site: Site) -> np.ndarray:
         """Activations of shape (n, *site.stored_shape), by ``sample`` where there is such a column."""
-        where = ds.field(STEP) == step if self._stepped else None
-        z = self._table.read(site.column, where, SAMPLE if self._ordered else None)
+        z = self._table.read(site.column, self._where(step))
         if z.ndim > 1 and z.shape[1:] != site.stored_shape:
             raise UserError(
                 f"{self._table.path}: column '{site.column}' holds samples of shape {z.shape[1:]} at step {step}, of "
                 f"{site.stored_shape} in its first row: a site has one shape throughout."
             )
+        if self._ordered:
+            if step not in self._orders:
+                self._orders[step] = self._order(step)
+            z = z if (order := self._orders[step]) is None else z[order]
         return z.reshape(len(z), *site.stored_shape)
+
+    def _where(self, step: int) -> pc.Expression | None:
+        return ds.field(STEP) == step if self._stepped else None
+
+    def _order(self, step: int) -> np.ndarray | None:
+        """The row of each probe sample in turn; None where the rows stand in the order of the probe."""
+        what = f"the place in the probe, at step {step}"
+        where = f"{self._table.path}: column '{SAMPLE}' at step {step}"
+        found = self._table.plain(SAMPLE, what, self._where(step))
+        if self._ids is None:
+            if found.dtype.kind == "U":
+                raise UserError(
+                    f"{where} holds words, such as '{found[0]}': give the probe a column '{SAMPLE}' of the same ids, "
+                    "or write places in the probe, 0 to n - 1."
+                )
+            places = self._table.integers(SAMPLE, what, self._where(step))
+        else:
+            places = _joined(found, self._ids, where)
+        wanted = np.arange(len(places))
+        if (places == wanted).all():
+            return None
+        order = np.argsort(places, kind="stable")
+        if not (places[order] == wanted).all():
+            occurring, counts = np.unique(places, return_counts=True)
+            outside = occurring[(occurring < 0) | (occurring >= len(places))]
+            wrong = f"{outside[0]} is there" if len(outside) else f"{occurring[counts > 1][0]} comes more than once"
+            raise UserError(f"{where} must hold each place in the probe, 0 to {len(places) - 1}, once: {wrong}.")
+        return order
+
+
+def _joined(found: np.ndarray, ids: np.ndarray, where: str) -> np.ndarray:
+    """The place among the probe's ids of each id that was found; -1 where there is none."""
+    words = found.dtype.kind == "U"
+    if words != (ids.dtype.kind == "U"):
+        raise UserError(f"{where} holds {'words' if words else 'numbers'}, and the probe's does not.")
+    place = {one: index for index, one in enumerate(ids.tolist())}
+    unknown = [one for one in found.tolist() if one not in place]
+    if unknown:
+        raise UserError(f"{where} holds {unknown[0]!r}, which the probe's column '{SAMPLE}' lacks.")
+    return np.array([place[one] for one in found.tolist()], np.int64)
 
 
 def _named(column: str) -> tuple[str, str]:
@@ -155,10 +125,35 @@ def _named(column: str) -> tuple[str, str]:
     return (name, part) if name and part in PARTS else (column, "z")
 
 
-def _depths(columns: list[str]) -> dict[str, int]:
-    """Column -> depth: the order of the sites, in which the parts of one addition share a place."""
-    order = list(dict.fromkeys(_named(column)[0] for column in columns))
-    return {column: order.index(_named(column)[0]) for column in columns}
+def _depths(columns: Sequence[str], path: Path) -> dict[str, int]:
+    """Column -> depth: the order of the sites, in which the parts of one addition share a place.
+
+    Raises `UserError` where two columns are the same part of one site.
+    """
+    named = [_named(column) for column in columns]
+    for column, one in zip(columns, named, strict=True):
+        if named.count(one) > 1:
+            others = [other for other, same in zip(columns, named, strict=True) if same == one and other != column]
+            raise UserError(f"{path}: columns '{column}' and '{others[0]}' are the same site: rename one.")
+    order = by_number(list(dict.fromkeys(name for name, _ in named)))
+    return {column: order.index(name) for column, (name, _) in zip(columns, named, strict=True)}
+
+
+def by_number(names: Sequence[str]) -> list[str]:
+    """Names in their order; those of one stem with a number, where they stand sorted as words, by that number.
+
+    ``layer1, layer10, layer2`` is what a writer makes that sorts its columns, and no order of depth.
+    """
+    stems: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        if found := re.fullmatch(r"(.*?)(\d+)(\D*)", name):
+            stems.setdefault((found[1], found[3]), []).append(name)
+    places = {name: name for name in names}
+    for (before, after), alike in stems.items():
+        if alike == sorted(alike):
+            numbered = sorted(alike, key=lambda name: int(name[len(before) : len(name) - len(after)]))
+            places |= zip(alike, numbered, strict=True)
+    return [places[name] for name in names]
 
 
 @dataclass(frozen=True)
@@ -166,26 +161,65 @@ class ForeignSubject(Subject):
     """A run that was trained elsewhere: activations and a probe in Parquet files of any writer.
 
     x and y: the probe's columns; None where there is none, and then what would be decoded is constant, and flagged.
+    group: the column of ids of samples that belong together; None: `GROUP` where there is one. amounts: whole numbers
+    in x are amounts. regressing: the families that would take them for such.
     """
 
     x: str | None = field(default="x", kw_only=True)
     y: str | None = field(default="label", kw_only=True)
+    group: str | None = field(default=None, kw_only=True)
+    amounts: bool = field(default=False, kw_only=True)
+    regressing: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @cached_property
+    def _probe(self) -> Table:
+        return Table(self.probe_path)
 
     @cached_property
     def activations(self) -> ForeignActivations:  # type: ignore[override]
         assert self.activations_path is not None
-        return ForeignActivations(self.activations_path)
+        ids = None
+        if SAMPLE in self._probe.schema.names:
+            ids = self._probe.plain(SAMPLE, "the sample's id")
+            if len(np.unique(ids)) < len(ids):
+                raise UserError(f"{self.probe_path}: column '{SAMPLE}' holds an id more than once.")
+        return ForeignActivations(self.activations_path, ids)
 
     @cached_property
     def targets(self) -> Targets:
-        table = Table(self.probe_path)
-        labels = None if self.y is None else table.integers(self.y, "the label Y")
-        inputs = None
-        if self.x is not None:
-            table.require(self.x, "the input X")
-            inputs = table.read(self.x)
-        known = labels if inputs is None else inputs
-        if known is None:
+        table = self._probe
+        if self.x is None and self.y is None:
             raise UserError("neither X nor Y is given: name at least one column of the probe.")
-        blank = np.zeros(len(known), np.int64)
-        return prepare(blank if inputs is None else inputs, blank if labels is None else labels, self.device)
+        inputs, labels, groups = np.zeros(table.rows), np.zeros(table.rows, np.int64), None
+        if self.y is not None:
+            labels = as_labels(self._values(self.y, "the label Y"), f"{self.probe_path}: column '{self.y}'")
+        if self.x is not None:
+            where = f"{self.probe_path}: column '{self.x}'"
+            inputs = as_inputs(self._values(self.x, "the input X"), where, self.amounts, self.regressing, FLAG)
+        group = self.group or (GROUP if GROUP in table.schema.names else None)
+        if group is not None:
+            groups = as_ids(self._values(group, "samples that belong together"), f"{self.probe_path}: column '{group}'")
+        return prepare(inputs, labels, self.device, groups)
+
+    @property
+    def status(self) -> dict[str, object]:
+        """Also the sites by depth, and whether that is the order of their numbers and not of the columns."""
+        sites = list(dict.fromkeys(site.name for site in self.sites))
+        return super().status | {"sites": sites, "renumbered": self.activations.renumbered}
+
+    def _values(self, name: str, what: str) -> np.ndarray:
+        """A column of the probe, of one value or a list of numbers per row."""
+        self._probe.require(name, what)
+        return self._probe.anything(name)
+
+    def read(self, step: int, site: Site) -> Tensor:
+        """Activations of shape (n, *site.stored_shape), in the order of the probe, on the device.
+
+        float64 values beyond `LARGEST`, whose squares overflow, are infinite, and those below `SMALLEST` are 0.
+        """
+        z = super().read(step, site)
+        if z.dtype == torch.float64:
+            z = torch.where(z.abs() > LARGEST, torch.inf, torch.where(z.abs() < SMALLEST, 0, z))
+        if not z.is_floating_point():
+            z = as_samples(z, f"{self.activations_path}: column '{site.column}'").to(self.device)
+        return z

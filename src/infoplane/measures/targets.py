@@ -1,5 +1,6 @@
 """What is decoded from every activation of a run: the input X and the label Y, prepared once."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,15 +13,19 @@ from infoplane.measures.decoding.gram import BLOCK
 
 FEWEST_PROBES = 8
 
+FAR = 20
+"""Powers of two by which the spread of X may differ from 1: squares of what is left are safe in float32."""
+
 
 @dataclass(frozen=True)
 class Targets:
     """The probe's inputs and labels.
 
     inputs: X up to a rotation and a shift, which leave every squared error as it is; float64, shape
-    (n, min(n - 1, D_x)). labels: int64, shape (n,), the classes that occur counted from 0. given: X as it was given,
-    such as images, float32, shape (n, ...). groups: int64, shape (n,), which samples belong together, such as the crops
-    of one image, counted from 0 in the order of first appearance; None where every sample stands alone.
+    (n, min(n - 1, D_x)), all 0 where X does not vary. labels: int64, shape (n,), the classes that occur counted from 0.
+    given: X as it was given, such as images, or `within_reach`, float64, shape (n, ...) of at least two axes. groups:
+    int64, shape (n,), which samples belong together, such as the crops of one image, counted from 0 in the order of
+    first appearance; None where every sample stands alone.
     """
 
     inputs: Tensor
@@ -113,6 +118,34 @@ def in_order(groups: Tensor) -> Tensor | None:
     return first.argsort().argsort()[numbers]
 
 
+def within_reach(inputs: Tensor) -> Tensor:
+    """X, float64, shape (n, ...), so that neither its unit nor its offset costs digits further on.
+
+    A column that varies by less than a thousandth of its size is shifted by its first value; where X as a whole varies
+    by far more or far less than 1, all is divided by a power of two and constant columns become 0. Both are exact: what
+    differs still differs, and every value that depends on X's unit in no other way stays as it is. Raises `UserError`
+    where that is not so.
+    """
+    flat = inputs.flatten(1)
+    if float(flat.abs().max()) > 2.0**1000:
+        flat = flat / 256
+    low, high = flat.amin(0), flat.amax(0)
+    spread = float((high - low).max())
+    far = spread > 0 and not 2.0**-FAR < spread < 2.0**FAR
+    nearly = high - low < torch.maximum(low.abs(), high.abs()) / 1024
+    shifted = nearly if far else nearly & (high > low)
+    if bool(shifted.any()):
+        flat = flat - torch.where(shifted, flat[0], 0)
+    if far:
+        scaled = flat * 2.0 ** -max(-1000, min(math.frexp(spread)[1], 1000))
+        if bool(((scaled == 0) & (flat != 0)).any()):
+            raise UserError(
+                "X holds values of sizes too unlike for float64: leave out its smallest or largest columns."
+            )
+        return within_reach(scaled.view_as(inputs))
+    return flat.view_as(inputs)
+
+
 def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups: np.ndarray | None = None) -> Targets:
     """Targets from inputs of shape (n, ...) and integer labels of shape (n,).
 
@@ -128,12 +161,16 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups
     if len(labels) < FEWEST_PROBES:
         raise UserError(f"the probe has {len(labels)} samples: a measure needs at least {FEWEST_PROBES}.")
     given = torch.as_tensor(np.array(inputs, np.float64), device=device)
-    flat = given.flatten(1) if given.ndim > 1 else given[:, None]
-    if not bool(torch.isfinite(flat).all()):
+    given = given[:, None] if given.ndim == 1 else given
+    if not bool(torch.isfinite(given).all()):
         raise UserError("the probe's inputs hold NaN or infinity.")
+    given = within_reach(given)
+    # a constant column less its mean is a rounding error, which would be taken for something to decode
+    flat = given.flatten(1)
+    flat = torch.where((flat == flat[0]).all(0), 0, flat)
     occurring, counted = np.unique(labels, return_inverse=True)
     together = None
     if groups is not None:
         together = in_order(torch.as_tensor(np.unique(groups, return_inverse=True)[1], device=device))
     y = torch.as_tensor(counted, device=device)
-    return Targets(rotate_to_rank(flat), y, len(occurring), given.float(), together)
+    return Targets(rotate_to_rank(flat), y, len(occurring), given, together)

@@ -15,6 +15,9 @@ BLOCK = 1 << 24
 ROUNDING = 4 * torch.finfo(torch.float32).eps
 """A feature whose range is below this share of its largest magnitude is constant up to rounding."""
 
+ROUNDING_OF_DOUBLES = 4 * torch.finfo(torch.float64).eps
+"""The same of a feature whose values are no float32."""
+
 SAME = 1e-12
 """Squared distance per feature below which two probes are the same point."""
 
@@ -61,9 +64,18 @@ def standardised_blocks(z: Tensor, block: int) -> Iterator[Tensor]:
 
 
 def varying_features(z: Tensor) -> Tensor:
-    """Which features of activations of shape (n, d) vary by more than float32's rounding; bool, shape (d,)."""
+    """Which features of activations of shape (n, d) vary by more than float32's rounding; bool, shape (d,).
+
+    By more than float64's where their values are no float32, such as noise on a large offset.
+    """
     low, high = z.amin(0).double(), z.amax(0).double()
-    return high - low > ROUNDING * torch.maximum(low.abs(), high.abs())
+    sizes = torch.maximum(low.abs(), high.abs())
+    varies = high - low > ROUNDING * sizes
+    if z.dtype == torch.float64:
+        finer = ~varies & (high - low > ROUNDING_OF_DOUBLES * sizes)
+        if bool(finer.any()):
+            varies[finer] = (z[:, finer].float() != z[:, finer]).any(0)
+    return varies
 
 
 def squared_distances(gram: Gram) -> Tensor:

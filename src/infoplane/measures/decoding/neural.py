@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from infoplane.measures.decoding.cross_fitting import Splits
 from infoplane.measures.decoding.fitting import Criterion, Fit, Sample, Schedule, fit
-from infoplane.measures.decoding.gram import ROUNDING
 from infoplane.measures.decoding.mixing import likelihood_weights, squared_weights
 from infoplane.measures.decoding.networks import Convolutional, Dense, Network, Token
 from infoplane.measures.decoding.splitwise import Components, logistic_predictions, ridge_predictions
@@ -127,7 +126,7 @@ def decoder_of_inputs(plan: Plan, shape: tuple[int, ...], targets: Targets) -> I
         network = _numbers(plan, shape, coordinates.shape[1])
     coordinates = coordinates - coordinates.mean(0)
     scale = float(coordinates.square().mean().sqrt())
-    if scale <= ROUNDING * float(given.abs().max()):
+    if not bool(targets.inputs.any()):
         return Inputs(torch.zeros_like(coordinates), network, 0.0)
     return Inputs(coordinates / scale, network, scale)
 

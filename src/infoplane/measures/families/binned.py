@@ -29,6 +29,8 @@ from infoplane.options import require
 from infoplane.progress import progress
 from infoplane.specs import canonical
 
+INPUTS = "identity"
+
 SATURATED = 0.9
 """From this share of samples alone in their cell on, a value is marked: it tells of the sample's size, not of Z."""
 

@@ -17,6 +17,8 @@ from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
 from infoplane.specs import canonical
 
+INPUTS = "identity"
+
 BLOCK = 1 << 22
 """Elements of Z that are widened to float64 at a time."""
 

@@ -14,6 +14,8 @@ from infoplane.measures.targets import Targets
 from infoplane.options import require
 from infoplane.specs import canonical
 
+INPUTS = "identity"
+
 SATURATED = 0.9
 """From this share of samples alone on, a value is marked: it tells of the sample's size, not of Z."""
 
