@@ -16,14 +16,19 @@ PRIOR = 0.1
 def squared_weights(candidates: Tensor, truth: Tensor) -> Tensor:
     """Weights >= 0 of sum 1 that give the mixture the least squared error on validation samples.
 
-    candidates: the predictions, shape (c, V, p); truth: (V, p); the result: (c,). Exact for up to three candidates,
-    by trying every subset of them. A candidate that is not finite has weight 0.
+    candidates: the predictions, shape (c, V, p); truth: (V, p); the result: (c,). Exact, by trying every subset of the
+    candidates. A candidate that is not finite has weight 0.
     """
-    count = len(candidates)
     errors = (candidates - truth).flatten(1)
     usable = torch.isfinite(errors).all(1)
     products = torch.where(usable[:, None], errors, 0).double()
-    products = (products @ products.T).cpu()
+    return quadratic_weights((products @ products.T).cpu(), usable).to(candidates.device)
+
+
+def quadratic_weights(products: Tensor, usable: Tensor | None = None) -> Tensor:
+    """The same from the inner products of the candidates' errors, (c, c), float64; usable: which may have a weight."""
+    count = len(products)
+    usable = torch.ones(count, dtype=torch.bool) if usable is None else usable
     scale = float(products.diagonal().max()) or 1.0
     best, least = torch.zeros(count, dtype=torch.float64), float("inf")
     for chosen in range(1, 1 << count):
@@ -40,7 +45,7 @@ def squared_weights(candidates: Tensor, truth: Tensor) -> Tensor:
         if loss < least:
             best, least = torch.zeros_like(best), loss
             best[members] = weights
-    return best.to(candidates.device)
+    return best
 
 
 def likelihood_weights(candidates: Tensor) -> Tensor:

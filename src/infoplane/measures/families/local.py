@@ -1,0 +1,102 @@
+"""Nearest neighbours and extremely randomised trees for Z-X and Z-Y, where inverses are steep or jump."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infoplane.measures.blocks import blocks
+from infoplane.measures.decoding.decode import knowing_nothing, one_class
+from infoplane.measures.decoding.local import Local, label_losses, squared_losses
+from infoplane.measures.decoding.ridge import constant_losses, normalised_error
+from infoplane.measures.decoding.standardise import standardise
+from infoplane.measures.estimate import Estimate
+from infoplane.measures.targets import Targets
+from infoplane.options import require, require_positive
+from infoplane.specs import canonical
+
+
+@dataclass(frozen=True)
+class Options:
+    neighbours: Annotated[tuple[int, ...], "ascending numbers of neighbours"] = (1, 3, 10, 30, 100)
+    leaves: Annotated[tuple[int, ...], "least numbers of samples in a leaf, a forest for each"] = (1, 5)
+    trees: Annotated[int, "in each forest"] = 50
+    columns: Annotated[
+        int, "X of at most so many columns has forests for each; of more, for as many principal components"
+    ] = 8
+    folds: Annotated[int, "cross-validation folds"] = 5
+    seed: Annotated[int, "of the folds and trees"] = 0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "trees", "columns")
+        require(self.folds >= 2, f"folds must be at least 2, got {self.folds}")
+        for name in ("neighbours", "leaves"):
+            values = list(getattr(self, name))
+            rising = sorted(set(values)) == values
+            require(bool(values) and values[0] >= 1 and rising, f"{name} must rise from at least 1, got {values}")
+
+
+def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
+    """Z-X and Z-Y of activations of shape (n, ...), every feature standardised.
+
+    The decoders are mixed by weights chosen on other folds than the one that is judged, the constant predictor and the
+    classes' frequencies among them, so that values stay near the reference where nothing can be decoded.
+    """
+    held_out = targets.folds(options.folds, options.seed).cpu()
+    flat = z.flatten(1)
+    n, d = flat.shape
+    zx = Estimate(measure="zx", unit="nmse", value=None, reference=1.0, n=n, d=d, folds=options.folds)
+    zy = Estimate(measure="zy", unit="nats", value=None, reference=targets.entropy, n=n, d=d, folds=options.folds)
+    if not bool(torch.isfinite(flat).all()):
+        return [replace(one, note="non-finite") for one in (zx, zy)]
+    features, constant = standardise(flat)
+    zx, zy = (replace(one, constant_features=constant) for one in (zx, zy))
+    if constant == d:
+        return knowing_nothing(zx, zy, targets)
+    local = Local(options.neighbours, options.leaves, options.trees, options.columns, options.seed)
+    seen = features.cpu().numpy()
+    return [_zx(zx, seen, targets, held_out, local), _zy(zy, seen, targets, held_out, local)]
+
+
+def _zx(zx: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: Local) -> Estimate:
+    inputs = targets.inputs.cpu()
+    constant = constant_losses(inputs)
+    if not float(constant.sum()) > 0:
+        return replace(zx, note="constant input")
+    # a sample that is alone in its class is held out too: X needs no class
+    folds = int(held_out.max()) + 1
+    everyone = torch.where(held_out < 0, torch.arange(zx.n) % folds, held_out)
+    found, weights = squared_losses(z, inputs.numpy(), everyone.numpy(), local)
+    losses = torch.as_tensor(found)
+    value, stderr = normalised_error(losses, constant)
+    return replace(
+        zx,
+        value=value,
+        stderr=stderr,
+        detail=_mixture(local, weights),
+        blocks=blocks(losses, torch.arange(zx.n), constant.sum()),
+    )
+
+
+def _zy(zy: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: Local) -> Estimate:
+    if targets.classes == 1:
+        return one_class(zy)
+    found, weights = label_losses(z, targets.labels.cpu().numpy(), held_out.numpy(), local)
+    judged = torch.nonzero(held_out >= 0)[:, 0]
+    losses = torch.as_tensor(found)[judged]
+    alone = zy.n - len(judged)
+    return replace(
+        zy,
+        value=float(losses.mean()),
+        stderr=float(losses.std()) / math.sqrt(len(losses)),
+        note=f"alone in their class and never held out: {alone}" if alone else "",
+        detail=_mixture(local, weights),
+        blocks=blocks(losses, judged, len(losses)),
+    )
+
+
+def _mixture(local: Local, weights: np.ndarray) -> str:
+    return canonical({"weights": {name: float(one) for name, one in zip(local.candidates, weights, strict=True)}})
