@@ -1,6 +1,7 @@
 """Small real inputs that several tests share."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,23 @@ def draws(quick: int, thorough: int) -> settings:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run the workflow come first: they take longest, and no core is to wait for the last of them."""
     items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "Workflow"))
+
+
+REQUIRED = [word for word in os.environ.get("INFOPLANE_REQUIRES", "").lower().split(",") if word]
+"""What this machine is said to have (`.ci/run`): a skipped test that gives one of these as its reason has failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Turn a skip into a failure where what it lacks is required."""
+    report = yield
+    reason = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
+    if lacking := [word for word in REQUIRED if word in reason.lower()]:
+        report.outcome, report.longrepr = (
+            "failed",
+            f"INFOPLANE_REQUIRES names {lacking[0]}, and this was to be skipped: {reason}",
+        )
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ def missing() -> str:
     """What this machine lacks for a Slurm of its own; empty where it has all."""
     programs = [name for name in (*DAEMONS, *COMMANDS) if not _program(name)]
     if programs:
-        return f"no {programs[0]} here: apt-get install munge slurmctld slurmd slurm-client"
+        return f"no Slurm here, {programs[0]}: apt-get install munge slurmctld slurmd slurm-client"
     if find_spec("snakemake_executor_plugin_slurm") is None:
         return "Snakemake's Slurm plug-in is not here: pip install -c constraints.txt -e '.[slurm]'"
     return ""

@@ -282,8 +282,9 @@ def test_options_read_from_the_source_are_those_of_the_module(role: Role, name: 
 
 def test_every_role_has_plugins() -> None:
     for role in ROLES:
-        importlib.import_module(registry.FOLDERS[role])
-        assert registry.names(role) or role == "measure"
+        folder = Path(importlib.import_module(registry.FOLDERS[role]).__path__[0])
+        assert {*registry.names(role), "__init__"} == {path.stem for path in folder.glob("*.py")}
+        assert registry.names(role)
 
 
 # Versions

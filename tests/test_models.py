@@ -12,7 +12,7 @@ from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
 from infoplane.models.pointwise import PointwiseLinear
-from infoplane.models.residual import Place, ResidualAddition
+from infoplane.models.residual import Match, Place, ResidualAddition
 from infoplane.models.sites import depths, reading, sites, visited
 from infoplane.options import ResidualOptions
 from infoplane.specs import Plugin
@@ -38,6 +38,33 @@ def images(n: int = 4) -> torch.Tensor:
 def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
     plugin = registry.load("shortcut", kind)
     return plugin.Shortcut(plugin.Options(**options) if hasattr(plugin, "Options") else None, place)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", SHORTCUTS)
+@pytest.mark.parametrize("positions", [(6,), (6, 6), (6, 2, 3)], ids=["time", "image", "volume"])
+@pytest.mark.parametrize("training", [False, True])
+def test_channels_are_mixed_and_not_positions(kind: str, positions: tuple[int, ...], training: bool) -> None:
+    """Six channels and six time steps: channels first or last is the same, position by position."""
+    torch.manual_seed(0)
+    first, last = (shortcut(kind, Place(6, axis, 1.0)).train(training) for axis in (1, -1))
+    with torch.no_grad():
+        for parameter in first.parameters():
+            parameter.copy_(torch.randn_like(parameter))  # rezero starts at 0, and nothing would be seen of it
+    last.load_state_dict(first.state_dict())
+    x, f = torch.randn(2, 5, 6, *positions)
+    found = []
+    for module, moved in ((first, (x, f)), (last, (x.movedim(1, -1), f.movedim(1, -1)))):
+        torch.manual_seed(1)
+        found.append(module(*moved))
+    for one, other in zip(*found, strict=True):
+        assert (one is None and other is None) or torch.allclose(one, other.movedim(-1, 1), atol=1e-5)
+
+
+def test_matching_keeps_every_second_position_of_time_and_of_images() -> None:
+    x = torch.randn(2, 3, 8)
+    assert torch.equal(Match(2, 1)(x), torch.cat([x[:, :, ::2], torch.zeros(2, 1, 4)], 1))
+    image = torch.randn(2, 3, 8, 8)
+    assert torch.equal(Match(2, 1)(image), torch.cat([image[:, :, ::2, ::2], torch.zeros(2, 1, 4, 4)], 1))
 
 
 @pytest.mark.parametrize("kind", SHORTCUTS)

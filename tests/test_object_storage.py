@@ -12,7 +12,9 @@ from conftest import REPOSITORY
 from workflow import Workflow, tiny
 
 MISSING = [name for name in ("snakemake_storage_plugin_s3", "moto") if not find_spec(name)]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)}: pip install '.[object-storage-test]'")
+pytestmark = pytest.mark.skipif(
+    bool(MISSING), reason=f"no S3 server, {' and '.join(MISSING)}: pip install '.[object-storage-test]'"
+)
 
 BUCKET, PREFIX = "bucket", "some/where"
 MADE = ("data/probe.parquet", "tables/measures.parquet", "phases/phases.parquet", "charts/plane.svg")

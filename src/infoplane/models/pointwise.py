@@ -9,9 +9,14 @@ from torch import Tensor, nn
 
 Init = Literal["random", "identity", "orthogonal"]
 
+CONVOLUTIONS = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}
+"""By the dimensions of (N, C, ...)."""
+
 
 class PointwiseLinear(nn.Module):
-    """y = W x along ``channel_axis``, without bias; x: (N, C) or (N, T, C) with axis -1, (N, C, H, W) with axis 1.
+    """y = W x along ``channel_axis``, without bias; x: (N, ..., C) with axis -1, (N, C, ...) with axis 1.
+
+    Positions may be along time, (N, C, T) or (N, T, C), over an image, (N, C, H, W), or none, (N, C).
 
     ``random`` draws W uniformly from +-1/sqrt(features), the default of PyTorch's linear and convolution layers.
     """
@@ -28,6 +33,11 @@ class PointwiseLinear(nn.Module):
             nn.init.uniform_(self.weight, -1 / math.sqrt(features), 1 / math.sqrt(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.channel_axis == 1 and x.ndim == 4:
-            return F.conv2d(x, self.weight[:, :, None, None])
+        if self.channel_axis == 1 and x.ndim in CONVOLUTIONS:
+            return CONVOLUTIONS[x.ndim](x, self.weight[(..., *[None] * (x.ndim - 2))])
         return F.linear(x, self.weight)
+
+
+def per_channel(values: Tensor, channel_axis: int, x: Tensor) -> Tensor:
+    """Shape values (C,) so that they meet the channels of x."""
+    return values[(..., *[None] * (x.ndim - 2))] if channel_axis == 1 else values

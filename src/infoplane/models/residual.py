@@ -20,7 +20,10 @@ from infoplane.options import ResidualOptions
 
 @dataclass(frozen=True)
 class Place:
-    """Where a shortcut stands: the width of x and f, their channel axis, and its depth in the network, in (0, 1]."""
+    """Where a shortcut stands: the width of x and f, their channel axis, and its depth in the network, in (0, 1].
+
+    channel_axis: 1 for (N, C, ...), as convolutions over images or time have it; -1 for (N, ..., C), as tokens have it.
+    """
 
     features: int
     channel_axis: int
@@ -30,7 +33,8 @@ class Place:
 class Match(nn.Module):
     """Bring x to the branch's output shape without parameters, so that every shortcut kind starts from the same x.
 
-    Spatial positions are subsampled and missing channels are zero (option A of He et al. 2016, arXiv:1512.03385).
+    x: (N, C, ...). Positions, in space or time, are subsampled and missing channels are zero (option A of He et al.
+    2016, arXiv:1512.03385).
     """
 
     def __init__(self, stride: int, extra_channels: int) -> None:
@@ -38,7 +42,9 @@ class Match(nn.Module):
         self.stride, self.extra_channels = stride, extra_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra_channels))
+        positions = x.ndim - 2
+        fewer = x[(slice(None), slice(None), *[slice(None, None, self.stride)] * positions)]
+        return F.pad(fewer, (0, 0) * positions + (0, self.extra_channels))
 
 
 class ResidualAddition(nn.Module):

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from infoplane.models.pointwise import PointwiseLinear
+from infoplane.models.pointwise import PointwiseLinear, per_channel
 from infoplane.models.residual import Place
 
 
@@ -26,6 +26,5 @@ class Shortcut(nn.Module):
         self.channel_axis = place.channel_axis
 
     def forward(self, x: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
-        bias = self.bias[:, None, None] if self.channel_axis == 1 and x.ndim == 4 else self.bias
-        t = torch.sigmoid(self.gate(x) + bias)
+        t = torch.sigmoid(self.gate(x) + per_channel(self.bias, self.channel_axis, x))
         return (1 - t) * x, t * f
