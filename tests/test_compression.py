@@ -71,15 +71,6 @@ def test_few_dimensions_stay_as_they_are() -> None:
     assert compress(z[:, 0], 1, "pca").code.shape == (20, 1)
 
 
-@pytest.mark.parametrize(("d", "method"), [(3, "none"), (3, "pca"), (50, "pca")])
-def test_noise_is_relative_and_seeded(d: int, method: str) -> None:
-    z = 7 * normals(4000, d) + 100
-    clean, noisy = (compress(z, 3, method, noise=noise).code for noise in (0.0, 0.1))  # type: ignore[arg-type]
-    assert math.isclose(float((noisy - clean).std()), 0.7, rel_tol=0.03)
-    assert torch.equal(compress(z, 3, method, noise=0.1).code, noisy)  # type: ignore[arg-type]
-    assert not torch.equal(compress(z, 3, method, seed=1, noise=0.1).code, noisy)  # type: ignore[arg-type]
-
-
 def test_the_inputs_of_a_run_are_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 

@@ -1,5 +1,7 @@
 """Mutual information by nearest neighbours, in nats: I(X;Z) and I(Z;Y) after compression, each calibrated."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,8 +12,13 @@ from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.information.calibration import Setting, calibrate
 from infoplane.measures.information.compression import Compressed, compress, compress_once
-from infoplane.measures.information.coordinates import smooth_scores, varying
-from infoplane.measures.information.mutual import NEIGHBOURS, class_information, mutual_information
+from infoplane.measures.information.coordinates import add_noise, normal_columns, of_values, varying
+from infoplane.measures.information.intervals import SURE
+from infoplane.measures.information.mutual import (
+    NEIGHBOURS,
+    class_information,
+    mutual_information,
+)
 from infoplane.measures.information.nearest import intrinsic_dimension
 from infoplane.measures.information.neighbours import Information
 from infoplane.measures.information.reported import in_nats
@@ -46,9 +53,10 @@ class Options:
     dimensions: Annotated[int, "of X and of Z after compression"] = 4
     noise: Annotated[
         float,
-        "normal noise on Z, relative to its root mean square deviation: a deterministic layer's I(X;Z) is infinite",
+        "normal noise on Z for I(X;Z), which is infinite for a deterministic layer; relative to the deviation in every "
+        "direction, and none where values of Z repeat",
     ] = 1e-3
-    jitter: Annotated[float, "the same on X, for inputs that come several times; 0: none"] = 0.0
+    jitter: Annotated[float, "the same on X, also where its values repeat; 0: none"] = 0.0
     calibrate: Annotated[bool, "estimate data of known information too, once per process and setting"] = True
     seed: Annotated[int, "of noise, compression and calibration"] = 0
 
@@ -76,36 +84,44 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         return [in_nats(name, n, d, None, "non-finite") for name in ("ixz", "izy")]
     if not varying(flat).shape[1]:
         return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "izy")]
-    x = compress_once(targets.given, options.dimensions, options.compress, options.seed, options.jitter)
-    code = compress(flat, options.dimensions, options.compress, options.seed, options.noise)
-    wide = (targets.given[0].numel(), d)
-    return [_inputs(x, code, wide, options), _labels(code, targets, d, options)]
+    x = compress_once(targets.given, options.dimensions, options.compress, options.seed)
+    code = compress(flat, options.dimensions, options.compress, options.seed)
+    return [_inputs(x, code, (targets.given[0].numel(), d), options), _labels(code, targets, d, options)]
 
 
-def _inputs(x: Compressed, z: Compressed, wide: tuple[int, int], options: Options) -> Estimate:
-    n, joint = len(z.code), x.code.shape[1] + z.code.shape[1]
+def _inputs(given: Compressed, code: Compressed, wide: tuple[int, int], options: Options) -> Estimate:
+    x, z, n = varying(given.code), varying(code.code), len(code.code)
     k = max(1, min(options.k or NEIGHBOURS[options.estimator], n // 10))
-    setting = Setting(options.estimator, k, options.compress, options.dimensions, n, wide, seed=options.seed)
+    detail: dict[str, object] = {"estimator": options.estimator, "k": k, "kept_x": given.kept, "kept_z": code.kept}
+    known = Setting(options.estimator, k, options.compress, options.dimensions, n, wide, seed=options.seed)
+    if options.jitter and x.shape[1]:
+        x = add_noise(normal_columns(x), options.jitter, options.seed, "X")
     try:
-        found: Information | None = mutual_information(x.code, z.code, options.estimator, k)
-        notes = [f"joint dimension {joint}: not trusted beyond {TRUSTED}"] if joint > TRUSTED else []
+        found = mutual_information(x, z, options.estimator, k, options.noise, options.seed)
     except UserError as error:
-        found, notes = None, [str(error)]
-    notes += [_fewer(name, side.code) for name, side in (("X", x), ("Z", z))]
-    detail: dict[str, object] = {"estimator": options.estimator, "k": k, "kept_x": x.kept, "kept_z": z.kept}
-    return _finished("ixz", found, notes, setting, wide[1], detail, options)
+        found = Information(math.nan, math.nan, str(error))
+    if not x.shape[1] or of_values(x) or of_values(z):
+        return _told("ixz", found, None, n, wide, detail, options)
+    notes = [_fewer("X", x), _fewer("Z", z)]
+    if (joint := x.shape[1] + z.shape[1]) > TRUSTED:
+        notes.append(f"joint dimension {joint}: not trusted beyond {TRUSTED}")
+    return _told("ixz", found, known, n, wide, detail, options, notes)
 
 
-def _fewer(name: str, code: Tensor) -> str:
+def _fewer(name: str, columns: Tensor) -> str:
     """A note where samples fill fewer dimensions than they have, so that they have no density there."""
-    columns = varying(code)
-    found = intrinsic_dimension(smooth_scores(columns).contiguous()) if columns.shape[1] > 1 else None
+    found = intrinsic_dimension(normal_columns(columns)) if columns.shape[1] > 1 else None
     if found is None or found > FILLED * columns.shape[1]:
         return ""
     return f"{name} fills about {found:.1f} of its {columns.shape[1]} dimensions: compress to as many"
 
 
-def _labels(z: Compressed, targets: Targets, d: int, options: Options) -> Estimate:
+def _labels(code: Compressed, targets: Targets, d: int, options: Options) -> Estimate:
+    detail: dict[str, object] = {"estimator": options.classes, "k": options.class_k, "kept_z": code.kept}
+    try:
+        found = class_information(code.code, targets.labels, options.classes, options.class_k)
+    except UserError as error:
+        found = Information(math.nan, math.nan, str(error))
     setting = Setting(
         options.classes,
         options.class_k,
@@ -116,37 +132,36 @@ def _labels(z: Compressed, targets: Targets, d: int, options: Options) -> Estima
         classes=targets.classes,
         seed=options.seed,
     )
-    try:
-        found: Information | None = class_information(z.code, targets.labels, options.classes, options.class_k)
-        notes = []
-    except UserError as error:
-        found, notes = None, [str(error)]
-    detail: dict[str, object] = {"estimator": options.classes, "k": options.class_k, "kept_z": z.kept}
-    return _finished("izy", found, notes, setting, d, detail, options)
+    known = setting if found.note != "one class" else None
+    return _told("izy", found, known, targets.n, (d,), detail, options, most=targets.entropy)
 
 
-def _finished(
+def _told(
     measure: str,
-    found: Information | None,
-    notes: list[str],
-    setting: Setting,
-    d: int,
+    found: Information,
+    known: Setting | None,
+    n: int,
+    wide: tuple[int, ...],
     detail: dict[str, object],
     options: Options,
+    notes: Sequence[str] = (),
+    most: float = math.inf,
 ) -> Estimate:
-    """The estimate with its calibration, and what was done to Z and X in its note."""
-    detail |= {"compress": options.compress, "dimensions": options.dimensions, "noise": options.noise}
-    off = None
-    if found is not None:
-        notes += [found.note] if found.note else []
-        calibration = calibrate(setting, found.value) if options.calibrate and found.note != "one class" else None
-        if calibration is not None:
-            off = calibration.off
-            detail |= {"calibrated_at": calibration.truth}
-            if calibration.beyond:
-                notes.append(f"saturated: more than this estimator can tell from {setting.n} probes")
-    if max(setting.wide) > options.dimensions and options.compress != "none":
+    """The estimate, calibrated where ``known`` says how it was made, and what was done to Z and X in its note."""
+    detail = detail | dict(found.about) | {"compress": options.compress, "dimensions": options.dimensions}
+    off, notes = None, [found.note, *notes]
+    if (
+        known is not None
+        and math.isfinite(found.value)
+        and options.calibrate
+        and (calibration := calibrate(known, found.value)) is not None
+    ):
+        off = tried.off
+        detail |= {"calibrated_at": tried.truth}
+        # what may be all that there is, is not more than can be told
+        if tried.beyond and found.value + SURE * found.stderr < most:
+            notes.append(f"saturated: more than this estimator can tell from {n} probes")
+    if max(wide) > options.dimensions and options.compress != "none":
         notes.append(f"of at most {options.dimensions} dimensions each ({options.compress})")
-    if options.noise:
-        notes.append(f"noise {options.noise:g} added to Z")
-    return in_nats(measure, setting.n, d, found, "; ".join(filter(None, notes)), canonical(detail), off)
+    told = found if math.isfinite(found.value) else None
+    return in_nats(measure, n, wide[-1], told, "; ".join(filter(None, notes)), canonical(detail), off)

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.measures.information.compression import NOISES, Compression, Noises, compress
-from infoplane.measures.information.mutual import ClassEstimator, Estimator, class_information, mutual_information
+from infoplane.measures.information.coordinates import normal_columns
+from infoplane.measures.information.mutual import (
+    ClassEstimator,
+    Estimator,
+    class_coordinates,
+    plain_class_terms,
+    plain_terms,
+)
+from infoplane.streams import own_seed
 
 WIDEST = 64
 """Columns of the synthetic data at most: more of them change neither compression, but would cost time."""
@@ -83,13 +91,15 @@ def calibrate(setting: Setting, value: float) -> Calibration | None:
 @lru_cache(maxsize=4096)
 def tried(setting: Setting, level: int) -> tuple[float, float]:
     """Truth and estimate in nats at one level of the grid."""
-    rng = np.random.default_rng((setting.seed, level))
+    rng = np.random.default_rng(own_seed(setting.seed, "calibration", level))
     if setting.classes:
         truth, z, labels = known_classes(rng, setting, SPREADS[level])
-        return truth, class_information(_compressed(z, setting), labels, setting.estimator, setting.k).value  # type: ignore[arg-type]
+        z = class_coordinates(_compressed(z, setting), labels)
+        terms = plain_class_terms(z, labels, setting.estimator, setting.k)[0]  # type: ignore[arg-type]
+        return truth, float(terms[terms.isfinite()].mean())
     x, z = known_information(rng, setting, NATS[level])
-    parts = (_compressed(x, setting), _compressed(z, setting))
-    return NATS[level], mutual_information(*parts, setting.estimator, setting.k).value  # type: ignore[arg-type]
+    x, z = (normal_columns(_compressed(side, setting)) for side in (x, z))
+    return NATS[level], float(plain_terms(x, z, setting.estimator, setting.k)[0].mean())  # type: ignore[arg-type]
 
 
 def known_information(rng: np.random.Generator, setting: Setting, nats: float) -> tuple[Tensor, Tensor]:

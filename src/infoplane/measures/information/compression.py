@@ -13,8 +13,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from infoplane.measures.information.coordinates import add_noise, deviation
-
 Compression = Literal["none", "pca", "autoencoder"]
 
 EXACT = 1024
@@ -47,21 +45,15 @@ class Compressed(NamedTuple):
     kept: float
 
 
-def compress(
-    z: Tensor, dimensions: int, method: Compression, seed: int = 0, noise: float = 0.0, noises: Noises = NOISES
-) -> Compressed:
+def compress(z: Tensor, dimensions: int, method: Compression, seed: int = 0, noises: Noises = NOISES) -> Compressed:
     """Samples (n, ...) in at most so many dimensions; as they are where they have no more, or for ``none``.
 
-    noise: deviation of normal noise on Z, relative to the root mean square deviation of its columns; a projection of
-    such noise is such noise, so that it is drawn for the components that are read. noises: of the autoencoder.
+    noises: of the autoencoder.
     """
     columns = z[:, None] if z.ndim == 1 else z.flatten(1)
     if method == "none" or columns.shape[1] <= dimensions:
-        return Compressed(add_noise(columns, noise, seed), 1.0)
+        return Compressed(columns.double(), 1.0)
     found = principal_components(columns, dimensions if method == "pca" else READ, seed)
-    if noise:
-        drawn = torch.randn(found.code.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        found = Compressed(found.code + noise * deviation(columns) * drawn.to(z.device), found.kept)
     if method == "pca":
         return found
     code, kept = autoencoder_code(found.code, dimensions, seed, noises)
@@ -76,16 +68,16 @@ class _Known:
     tensor: Tensor = field(compare=False)
 
 
-def compress_once(z: Tensor, dimensions: int, method: Compression, seed: int = 0, noise: float = 0.0) -> Compressed:
+def compress_once(z: Tensor, dimensions: int, method: Compression, seed: int = 0) -> Compressed:
     """What `compress` returns, remembered: the inputs X are the same for every activation of a run."""
     digest = hashlib.blake2b(f"{z.dtype} {z.shape} {z.device}".encode(), digest_size=32)
     digest.update(z.cpu().contiguous().numpy().data)
-    return _compress_known(_Known(digest.digest(), z), dimensions, method, seed, noise)
+    return _compress_known(_Known(digest.digest(), z), dimensions, method, seed)
 
 
 @lru_cache(maxsize=4)
-def _compress_known(known: _Known, dimensions: int, method: Compression, seed: int, noise: float) -> Compressed:
-    return compress(known.tensor, dimensions, method, seed, noise)
+def _compress_known(known: _Known, dimensions: int, method: Compression, seed: int) -> Compressed:
+    return compress(known.tensor, dimensions, method, seed)
 
 
 def principal_components(z: Tensor, dimensions: int, seed: int = 0) -> Compressed:

@@ -1,10 +1,15 @@
 """What stands before a neighbour estimator: checked columns, injective changes of coordinates, a little noise."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import varying_features
+from infoplane.streams import own_seed
+
+REPEATED = 0.1
+"""Share of a column's values that come several times from which it is no density, but (also) single values."""
 
 KNOTS = 64
 """Quantiles through which `smooth_scores` passes: few, so that it does not regulate the gaps between neighbours."""
@@ -56,15 +61,17 @@ def _through(values: Tensor, points: Tensor, heights: Tensor) -> Tensor:
     return torch.lerp(heights[after - 1], heights[after], share)
 
 
-def whiten(x: Tensor) -> tuple[Tensor, float]:
+def whiten(x: Tensor, residuals: Tensor | None = None) -> tuple[Tensor, float]:
     """Columns of (n, d) with covariance 1, and the log-determinant of what they were divided by, nats.
 
-    Directions of no variance cannot be whitened: raises `UserError` when the covariance is singular.
+    residuals: (n, d), whose covariance becomes 1 instead, such as the differences from the class's mean. Directions of
+    no variance cannot be whitened: raises `UserError` when the covariance is singular.
     """
     centred = x - x.mean(0)
-    factor, failed = torch.linalg.cholesky_ex(centred.T @ centred / len(x))
+    residuals = centred if residuals is None else residuals
+    factor, failed = torch.linalg.cholesky_ex(residuals.T @ residuals / len(x))
     diagonal = factor.diagonal()
-    scale = centred.square().mean(0).sqrt()
+    scale = residuals.square().mean(0).sqrt()
     if int(failed) or not bool((diagonal > 1e-7 * scale).all()):
         raise UserError(
             "the columns depend on each other linearly, so that their density is not one of their dimension: "
@@ -73,16 +80,41 @@ def whiten(x: Tensor) -> tuple[Tensor, float]:
     return torch.linalg.solve_triangular(factor, centred.T, upper=False).T, float(diagonal.log().sum())
 
 
-def deviation(z: Tensor) -> float:
-    """Root mean square deviation of the columns of (n, d)."""
-    return float(z.float().var(0, correction=0).double().mean().sqrt()) if z.numel() else 0.0
+def normal_columns(x: Tensor) -> Tensor:
+    """Columns of (n, d) made nearly normal, uncorrelated and of variance 1, by an injective map.
 
-
-def add_noise(z: Tensor, relative: float, seed: int) -> Tensor:
-    """Samples of shape (n, d) plus normal noise, its deviation relative to `deviation`; float64.
-
-    The same noise for the same seed and shape. Butakov et al. 2023 put such noise into a deterministic network, whose
-    I(X;Z) is otherwise infinite.
+    Every column through `smooth_scores`, then `whiten`. Where the columns as they are depend on each other more
+    linearly, they are whitened before as well: an affine image of normals has thin directions, which columns that are
+    bent one by one would blur. Columns that cannot be whitened are left with their scores.
     """
-    noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return z.double() + relative * deviation(z) * noise.to(z.device) if relative else z.double()
+    scores = smooth_scores(x)
+    if x.shape[1] == 1:
+        return scores
+    try:
+        (plain, volume), (white, volume_of_scores) = whiten(x), whiten(scores)
+    except UserError:
+        return scores
+    apart = [
+        size - float(part.std(0, correction=0).log().sum()) for size, part in ((volume, x), (volume_of_scores, scores))
+    ]
+    return whiten(smooth_scores(plain))[0] if apart[0] < apart[1] else white
+
+
+def add_noise(x: Tensor, deviation: float, seed: int, name: str) -> Tensor:
+    """`normal_columns` plus normal noise of this deviation: noise relative to every direction's own spread.
+
+    name: of the variable; X and Z never get the same noise. Butakov et al. 2023 put such noise into a deterministic
+    network, whose I(X;Z) is otherwise infinite.
+    """
+    generator = torch.Generator().manual_seed(own_seed(seed, "noise", name))
+    noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    return x + deviation * noise.to(x.device)
+
+
+def of_values(x: Tensor) -> bool:
+    """Whether some column of (n, d) is no density: more than `REPEATED` of its values come several times."""
+    for column in x.T.cpu().numpy():
+        sizes = np.unique(column, return_counts=True)[1]
+        if sizes[sizes > 1].sum() > REPEATED * len(column):
+            return True
+    return False

@@ -4,33 +4,38 @@ All in nats, in the maximum norm, from samples: tensors of shape (n,) or (n, d).
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from infoplane.errors import UserError
-from infoplane.measures.information.coordinates import as_columns, smooth_scores, varying
+from infoplane.measures.information.coordinates import as_columns, normal_columns, smooth_scores, varying
 from infoplane.measures.information.nearest import count_within, nearest
 
 Variant = Literal["ksg1", "ksg2"]
 
 
 class Information(NamedTuple):
-    """An estimate in nats; stderr: over samples, neighbours held fixed; note: what a reader should know of it."""
+    """An estimate in nats, and what a reader should know of it.
+
+    stderr: over samples, neighbours held fixed; where `intervals` judged it, with what the bias may be. about: other
+    figures by name, such as what a second estimator says.
+    """
 
     value: float
     stderr: float
     note: str = ""
+    about: Mapping[str, object] = MappingProxyType({})
 
 
 def ksg_information(x: Tensor, z: Tensor, k: int = 1, variant: Variant = "ksg2", scores: bool = True) -> Information:
     """I(X;Z) of two continuous variables in nats; samples of shape (n,) or (n, d).
 
     ksg1, ksg2: equations 8 and 9 of Kraskov, Stoegbauer, Grassberger, "Estimating mutual information" (2004). The
-    bias grows with k and the information: with one neighbour it is least. scores: put every column through
-    `smooth_scores` first.
+    bias grows with k and the information: with one neighbour it is least. scores: `normal_columns` first.
 
     Constant columns are left out; I is 0 where nothing else is left. Duplicate rows are noted. Raises `UserError`
     for NaN or infinity, different lengths, or fewer than k + 2 samples.
@@ -39,7 +44,12 @@ def ksg_information(x: Tensor, z: Tensor, k: int = 1, variant: Variant = "ksg2",
     if not x.shape[1] or not z.shape[1]:
         return Information(0.0, 0.0, "constant")
     if scores:
-        x, z = smooth_scores(x), smooth_scores(z)
+        x, z = normal_columns(x), normal_columns(z)
+    return averaged(*ksg_terms(x, z, k, variant))
+
+
+def ksg_terms(x: Tensor, z: Tensor, k: int, variant: Variant) -> tuple[Tensor, list[str]]:
+    """One term per sample, of mean I(X;Z), and notes; x, z: (n, d), as they are."""
     joint = torch.cat([x, z], 1)
     distances, positions = nearest(joint, k)
     notes = ["duplicate rows"] if bool((distances[:, 0] == 0).any()) else []
@@ -50,7 +60,20 @@ def ksg_information(x: Tensor, z: Tensor, k: int = 1, variant: Variant = "ksg2",
     else:
         constant -= 1 / k
         counts = [count_within(part, _reach(part, positions), strict=False) for part in (x, z)]
-    return averaged(constant - torch.digamma(counts[0]) - torch.digamma(counts[1]), notes)
+    return constant - torch.digamma(counts[0]) - torch.digamma(counts[1]), notes
+
+
+def mixed_terms(x: Tensor, z: Tensor, k: int = 3) -> tuple[Tensor, list[str]]:
+    """One term per sample, of mean I(X;Z), where X and Z may be values, densities or both; x, z: (n, d), as they are.
+
+    Gao, Kannan, Oh, Viswanath, "Estimating mutual information for discrete-continuous mixtures" (2017): as ksg1, but
+    where k neighbours equal a sample, all that equal it are counted.
+    """
+    joint = torch.cat([x, z], 1)
+    radii = nearest(joint, k)[0][:, -1].contiguous()
+    used = torch.where(radii > 0, k, count_within(joint, torch.zeros_like(radii), strict=False) + 1)
+    counts = [count_within(part, radii, strict=True) + 1 for part in (x, z)]
+    return torch.digamma(used) + _digamma(len(joint)) - torch.digamma(counts[0]) - torch.digamma(counts[1]), []
 
 
 def ross_information(z: Tensor, labels: Tensor, k: int = 3, scores: bool = True) -> Information:
@@ -58,7 +81,9 @@ def ross_information(z: Tensor, labels: Tensor, k: int = 3, scores: bool = True)
 
     Ross, "Mutual information between discrete and continuous data sets" (2014), equation 2: neighbours within the
     class, counted among all. A class of no more than k samples uses as many neighbours as it has; the only sample of
-    a class tells nothing and is left out. scores, constants, duplicates and errors as in `ksg_information`.
+    a class tells nothing and is left out. Where k neighbours equal a sample, all that equal it are used and counted
+    (Gao et al. 2017), so that discrete Z is counted. scores: every column through `smooth_scores` first; constants,
+    duplicates and errors as in `ksg_information`.
     """
     z, _ = prepared(z, labels, k)
     if not z.shape[1]:
@@ -66,29 +91,44 @@ def ross_information(z: Tensor, labels: Tensor, k: int = 3, scores: bool = True)
     labels, counts = torch.unique(labels, return_inverse=True, return_counts=True)[1:]
     if len(counts) < 2:
         return Information(0.0, 0.0, "one class")
-    notes = []
-    if scores:
-        z = smooth_scores(z)
-    kept = counts[labels] > 1
+    terms, notes = ross_terms(smooth_scores(z) if scores else z, labels, k)
+    return averaged(terms[terms.isfinite()], notes)
+
+
+def ross_terms(z: Tensor, labels: Tensor, k: int) -> tuple[Tensor, list[str]]:
+    """One term per sample, of mean I(Z;Y), NaN for the only sample of a class, and notes; z: (n, d), as it is.
+
+    labels: whole numbers from 0 on. Raises `UserError` where no class has two samples.
+    """
+    notes: list[str] = []
+    kept = labels.bincount()[labels] > 1
     if not bool(kept.all()):
-        notes.append("classes of one sample left out")
         if not bool(kept.any()):
             raise UserError("no class has two samples: I(Z;Y) cannot be estimated from neighbours within a class.")
-        z, labels = z[kept], labels[kept]
+        some, notes = ross_terms(z[kept].contiguous(), labels[kept], k)
+        return torch.full_like(z[:, 0], torch.nan).masked_scatter(kept, some), [
+            "classes of one sample left out",
+            *notes,
+        ]
     n = len(z)
     radii, closest, used, sizes = (torch.empty(n, dtype=z.dtype, device=z.device) for _ in range(4))
     for label in torch.unique(labels):
         rows = labels == label
         size = int(rows.sum())
         neighbours = min(k, size - 1)
-        distances = nearest(z[rows].contiguous(), neighbours)[0]
+        inside = z[rows].contiguous()
+        distances = nearest(inside, neighbours)[0]
         radii[rows], closest[rows] = distances[:, -1], distances[:, 0]
-        used[rows], sizes[rows] = neighbours, size
+        equal = distances[:, -1] == 0
+        found = torch.full_like(distances[:, 0], neighbours)
+        if bool(equal.any()):
+            found = torch.where(equal, count_within(inside, torch.zeros_like(found), strict=False), found)
+        used[rows], sizes[rows] = found, size
     if bool((closest == 0).any()):
         notes.append("duplicate rows")
     # the k-th neighbour itself is counted instead of the sample, as Ross does: strictly nearer ones, and one
-    within = count_within(z, radii, strict=True) + 1
-    return averaged(_digamma(n) + torch.digamma(used) - torch.digamma(sizes) - torch.digamma(within), notes)
+    within = count_within(z, radii, strict=True) + (radii > 0)
+    return _digamma(n) + torch.digamma(used) - torch.digamma(sizes) - torch.digamma(within), notes
 
 
 def prepared(x: Tensor, other: Tensor, k: int) -> tuple[Tensor, Tensor]:
