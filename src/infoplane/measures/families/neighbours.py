@@ -150,12 +150,8 @@ def _told(
     """The estimate, calibrated where ``known`` says how it was made, and what was done to Z and X in its note."""
     detail = detail | dict(found.about) | {"compress": options.compress, "dimensions": options.dimensions}
     off, notes = None, [found.note, *notes]
-    if (
-        known is not None
-        and math.isfinite(found.value)
-        and options.calibrate
-        and (calibration := calibrate(known, found.value)) is not None
-    ):
+    tried = calibrate(known, found.value) if known and options.calibrate and math.isfinite(found.value) else None
+    if tried is not None:
         off = tried.off
         detail |= {"calibrated_at": tried.truth}
         # what may be all that there is, is not more than can be told

@@ -33,7 +33,7 @@ NOISY = 4
 SURE = 1.96
 
 CLEAR = 0.1
-"""Nats by which two estimators have to differ before it is noted."""
+"""Nats by which a second estimator has to find more before it is noted."""
 
 
 class Second(NamedTuple):
@@ -57,8 +57,8 @@ def judged(
     samples (stratified by labels); f: 1 / (2^r - 1) for a bias that falls like n^-r, r = 2 / joint, at most
     `FARTHEST`. g: what the second estimator finds less this one (where it finds more, beyond `LOW` dimensions). The
     variance of a mean of paired differences is taken off both squares beyond `NOISY` dimensions, so that noise is not
-    taken for bias. Noted: a second estimator whose interval does not overlap with this one's by `CLEAR` or more,
-    and samples too few for halves. most: what there can be at most; a second estimator that finds more finds this.
+    taken for bias. Noted: a second estimator that finds more, by `CLEAR` or more than both intervals, and samples too
+    few for halves. most: what there can be at most; a second estimator that finds more finds this.
     """
     everyone = torch.arange(n)
     whole, notes = terms(everyone)
@@ -83,7 +83,7 @@ def judged(
         more = difference if joint > LOW else abs(difference)
         from_kind = _beyond(max(0.0, more), noise, joint)
         about |= {"second": second.name, "second_says": value + difference, "bias_of_kind": from_kind}
-        if more > max(CLEAR, SURE * (math.hypot(spread, from_n) + _mean(other)[1])):
+        if difference > max(CLEAR, SURE * (math.hypot(spread, from_n) + _mean(other)[1])):
             notes = [*notes, f"{second.name} says {value + difference:.2f} nats: more than both intervals apart"]
     return Information(value, math.hypot(spread, from_n, from_kind), "; ".join(filter(None, notes)), about)
 
