@@ -1,6 +1,7 @@
 """Split a data set into train, validation and probe."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from infoplane.data.prepare import prepare
@@ -15,9 +16,11 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True, help="the training split to write")
     parser.add_argument("--validation", type=Path, required=True, help="the validation split to write")
     parser.add_argument("--probe", type=Path, required=True, help="the probe split to write")
+    parser.add_argument("--known", type=Path, help="digests of the user's own files, which save reading them again")
     args = parser.parse_args()
     outputs = {"train": args.train, "validation": args.validation, "probe": args.probe}
-    prepare(DataSpec.from_json(args.spec), args.folder, outputs)
+    for note in prepare(DataSpec.from_json(args.spec), args.folder, outputs, args.known):
+        print(f"note: {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

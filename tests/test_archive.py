@@ -15,12 +15,15 @@ import pytest
 import synthetic_results
 import yaml
 from conftest import REPOSITORY
+from data_sources import encode, paths, some_images
 
 from infoplane import checkout
 from infoplane.archive import about, manifest, pack
 from infoplane.config.complete import complete, portable
 from infoplane.config.load import load
+from infoplane.data.prepare import prepare
 from infoplane.errors import UserError
+from infoplane.specs import DataSpec, Plugin
 from infoplane.tables import collect
 
 EXPERIMENTS = [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "experiments").glob("*.yaml"))]
@@ -168,15 +171,37 @@ def test_one_file_of_ones_own_is_named_with_its_digest(results: Path, tmp_path: 
 
 
 def test_a_folder_of_ones_own_has_the_digest_that_sha256sum_gives(tmp_path: Path) -> None:
-    for name in ("b/2.png", "a/1.png", "a.png"):
+    for name in ("b/2.png", "a/1.png", "a/deep/3.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    told = manifest.data({"data": {"kind": "image_folder", "path": str(tmp_path)}})
+    told = manifest.data({"data": {"kind": "image_folder", "path": str(tmp_path)}}, tmp_path / "no-probe.parquet")
     listing = "find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum"
     said = subprocess.run(listing, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert told["folder"] == {"files": 3, "bytes": 19, "sha256": said.split()[0]}
+    assert told["folder"] == {"files": 3, "bytes": 27, "sha256": said.split()[0]}
     page = about.text(values() | {"data": told})
-    assert "3 files, 19 bytes" in page and said.split()[0] in page
+    assert (
+        "3 files, 27 bytes" in page and "nobody can tell whether they are the same" in page and said.split()[0] in page
+    )
+
+
+def test_it_is_told_what_was_trained_on_and_not_what_lies_there_now(tmp_path: Path) -> None:
+    pixels, labels = some_images(20, (1, 8, 8), 2)
+    for number, label in enumerate(labels):
+        path = tmp_path / "mine" / str(label) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(pixels[number]))
+    options = {"path": str(tmp_path / "mine"), "classes": 2, "side": 8, "channels": 1}
+    prepare(DataSpec(Plugin("image_folder", options), 6, 4, None, 0), tmp_path, paths(tmp_path))
+    own = {"data": {"kind": "image_folder", "path": options["path"]}}
+    before = manifest.data(own, tmp_path / "probe.parquet")
+    assert "since" not in before and before["folder"]["files"] == 20
+    (tmp_path / "mine" / "0" / "0.png").write_bytes(encode(pixels[1]))
+    assert manifest.data(own, tmp_path / "probe.parquet") == before | {"since": manifest.CHANGED}
+    shutil.rmtree(tmp_path / "mine")
+    gone = manifest.data(own, tmp_path / "probe.parquet")
+    assert gone == before | {"since": manifest.GONE}
+    page = about.text(values() | {"data": gone})
+    assert before["folder"]["sha256"] in page and "The files were not there any more" in page
 
 
 def values() -> dict[str, Any]:
@@ -240,7 +265,7 @@ def test_without_its_measures_nothing_is_archived(results: Path) -> None:
 
 def test_data_that_are_gone_are_said_to_be(results: Path, tmp_path: Path) -> None:
     own = {"kind": "image_parquet", "path": str(tmp_path / "nowhere-*.parquet")}
-    with pytest.raises(UserError, match=r"data\.path: no file matches .*nowhere"):
+    with pytest.raises(UserError, match=r"data\.path: .*no file matches .*nowhere"):
         packed(results, config=config(**own))
 
 

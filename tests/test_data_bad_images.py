@@ -38,9 +38,9 @@ def damaged_image(how: str) -> bytes | None:
 @pytest.mark.parametrize(
     "how, expected",
     [
-        ("cut", "is not a readable PNG or JPEG image"),
-        ("text", "is not a readable PNG or JPEG image."),
-        ("empty", "is not a readable PNG or JPEG image."),
+        ("cut", "is not a readable image"),
+        ("text", "is not a readable image."),
+        ("empty", "is not a readable image."),
         ("null", "holds no image bytes."),
         ("16 bit", "expected 8 bits per channel"),
     ],
@@ -149,4 +149,4 @@ def test_folders_that_are_not_as_declared(tmp_path: Path) -> None:
 def test_an_image_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     path = write_shard(tmp_path / "s" / "0.parquet", good_images(4) * 2, [0, 1] * 4)
-    assert f"of {path} is not a readable PNG or JPEG image" in refused_shard(tmp_path)
+    assert f"of {path} is not a readable image" in refused_shard(tmp_path)

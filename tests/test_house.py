@@ -22,7 +22,8 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "src" / "infoplane"
 
 GROUND = {
-    "checkout", "devices", "errors", "options", "progress", "provenance", "quantities", "registry", "reuse", "streams",
+    "checkout", "devices", "errors", "given", "options", "progress", "provenance", "quantities", "registry", "reuse",
+    "streams",
     "sources", "specs", "storage", "timings",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": {"errors", "options"},
     "sources": {"registry"},
     "storage": {"errors", "specs"},
+    "given": {"errors", "storage"},
     "reuse": {"errors", "provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.
     "config": {"errors", "options", "quantities", "registry", "specs"},
@@ -152,6 +154,7 @@ def test_rules_import_neither_torch_nor_science(path: Path) -> None:
         "infoplane.config",
         "infoplane.devices",
         "infoplane.errors",
+        "infoplane.given",
         "infoplane.quantities",
         "infoplane.registry",
         "infoplane.reuse",

@@ -106,6 +106,10 @@ class GreyPictures:
         return 10
 
 
+LARGEST_SIDE, MOST_CLASSES = 4096, 100_000
+"""Of a user's own images: beyond any that a network is trained on here, and far from what no memory holds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GivenImages:
     """What must be known of a user's own images before any is read."""
@@ -124,6 +128,8 @@ class GivenImages:
         require(self.classes >= 2, f"classes must be at least 2, got {self.classes}")
         require(self.channels in (1, 3), f"channels must be 1 or 3, got {self.channels}")
         require_positive(self, "side")
+        require(self.side <= LARGEST_SIDE, f"side must be at most {LARGEST_SIDE} pixels, got {self.side}")
+        require(self.classes <= MOST_CLASSES, f"classes must be at most {MOST_CLASSES}, got {self.classes}")
 
     @property
     def shape(self) -> Shape:

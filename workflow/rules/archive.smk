@@ -14,7 +14,6 @@ rule archive:
     input:
         shown=archive_shown(),
         given=archive_given,
-        data=data_files,
     output:
         ARCHIVE,
     log:
@@ -26,6 +25,7 @@ rule archive:
     params:
         script=script("archive"),
         code=archive_code,
+        content=data_content,
         checkout=apart(str(BASE)),
         config=archive_config,
         results=apart(RESULTS),

@@ -9,7 +9,6 @@ import re
 import sys
 import time
 from functools import cache
-from glob import glob
 from pathlib import Path
 
 # Where this checkout is, whichever workflow includes or imports this file; None where it was fetched from a repository
@@ -40,8 +39,11 @@ from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.config.written import check_file
 from infoplane.errors import UserError, printable
+from infoplane.given import files
+from infoplane.given.record import in_short, record
 from infoplane.quantities import number
 from infoplane.specs import canonical, harmless
+from infoplane.why.config_keys import CONTENT
 
 
 def refuse(error):
@@ -66,6 +68,9 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 RUN = "{architecture}/{shortcut}/seed{seed}"
 STATE = f"{RESULTS}/.state"
+KNOWN = Path(STATE, "files.json")
+"""Digests of the user's own files, so that those which have not changed are not read again."""
+DRY = workflow.output_settings.dryrun
 DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
@@ -95,15 +100,40 @@ def read_by_family(what, path):
     )
 
 
+@cache
+def own_files():
+    """The user's own files behind a data set that is read by path; a sentence and the end, where there are none."""
+    source = PLAN.data.source
+    try:
+        return files.of(source.kind, source.options["path"]) if source.options.get("path") else {}
+    except UserError as error:
+        refuse(f"data.path: {error}")
+
+
 def data_files(wildcards):
-    """The user's own files behind a data set that is read by path, on this machine wherever results lie; missing ones
-    are the script's to report."""
-    path = PLAN.data.source.options.get("path")
-    if not path:
-        return []
-    folder = Path(path).is_dir()
-    found = sorted(map(str, Path(path).glob("*.parquet"))) or [path] if folder else sorted(glob(path))
-    return [local(name) for name in found]
+    """None: with 50,000 files Snakemake plans 10 s longer, and takes one that was replaced by an older one for the same.
+    What they hold is a parameter; that there are any is found here, before anything runs."""
+    own_files()
+    return []
+
+
+@cache
+def own_content():
+    try:
+        found = record(own_files(), PLAN.data.source.kind == "image_folder", KNOWN, not DRY)
+        return f"{CONTENT}{in_short(found)}"
+    except UserError as error:
+        refuse(f"data.path: {error}")
+
+
+def data_content(wildcards):
+    """What the user's own files hold, as a parameter: a changed, added or removed one makes the splits stale."""
+    return own_content() if own_files() else ""
+
+
+def data_spec(wildcards):
+    """A function, for a path may hold what Snakemake takes for a wildcard."""
+    return PLAN.data.to_json()
 
 
 def train_spec(wildcards):
@@ -314,6 +344,7 @@ def made():
     lines = [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'"]
     lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in scopes]
     lines += [f"results: {STORAGE}/{RESULTS}"] if STORAGE else []
+    lines += said(Path(LOGS, "data.log"), "note: ")
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():
         lines.append(f"accuracy: {page.resolve()}")
@@ -322,11 +353,16 @@ def made():
     return "\n".join(lines)
 
 
+def said(log, start):
+    """The lines of a log that begin so."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return [line for line in text.splitlines() if line.startswith(start)]
+
+
 def failures():
     """What is printed at the end of a failed run: each failed job's log, and the sentence in it."""
     lines = []
     for path in sorted(Path(LOGS).rglob("*.log")):
         if path.stat().st_mtime >= STARTED:
-            said = [line for line in path.read_text(errors="replace").splitlines() if line.startswith("error: ")]
-            lines += [f"{path}: {line}" for line in said]
+            lines += [f"{path}: {line}" for line in said(path, "error: ")]
     return "\n".join(lines) or f"The logs of failed jobs, shown above, are in {LOGS}."

@@ -25,9 +25,12 @@ rule data:
     params:
         script=script("data"),
         code=data_code,
-        spec=PLAN.data.to_json(),
+        content=data_content,
+        spec=data_spec,
+        known=apart(str(KNOWN)),
     message:
         f"Split the images of {PLAN.config.data.kind}"
     shell:
         "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --folder {resources.folder:q}"
-        " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q} >{log:q} 2>&1"
+        " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q}"
+        " --known {params.known:q} >{log:q} 2>&1"

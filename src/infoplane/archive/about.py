@@ -96,6 +96,7 @@ def _data(data: Mapping[str, Any]) -> str:
     if "path" not in data:
         return PUBLIC.format(kind=data["kind"])
     start = OWN.format(kind=data["kind"], path=data["path"])
+    start += f" The files were {data['since']}." if "since" in data else ""
     if folder := data.get("folder"):
         return start + " " + FOLDER.format(files=folder["files"], size=size(folder["bytes"]), sha256=folder["sha256"])
     rows = [(f"`{name}`", size(about["bytes"]), f"`{about['sha256']}`") for name, about in data["files"].items()]

@@ -5,7 +5,8 @@
     {"experiment", "results",                         the name; where a rerun's results go
      "files": {path: {"bytes", "sha256"}},            every file of the archive but the manifest itself
      "left_out": {path: {"bytes", "sha256"}},         results that were there when it was made, relative to "results"
-     "data": {"kind", "path", "files" or "folder"},   the data set; the user's own files, where it has any
+     "data": {"kind", "path", "files" or "folder",    the data set; the user's own files, where it has any,
+              "since"},                               and what became of them since the results were made of them
      "measured": {"versions", "devices", "runs", ...},  as the tables' metadata tell
      "made": {"platform", "python", "packages"}}      of the machine that made the archive
 """
@@ -19,10 +20,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infoplane.data.shards import find_shards
 from infoplane.errors import UserError
+from infoplane.given import files
+from infoplane.given.record import record
+from infoplane.storage.parquet import metadata as read_metadata
+from infoplane.storage.parquet import open_parquet
 
 NAME = "manifest.json"
+
+UNKNOWN = "read when the archive was made, for the split data are gone: nobody can tell whether they are the same"
+GONE = "not there any more when the archive was made"
+CHANGED = "others when the archive was made: they were changed since the networks were trained on these"
 
 Content = Mapping[str, Path | bytes]
 """Path in the archive -> a file's place, or its content."""
@@ -70,26 +78,25 @@ def left_out(results: Path, metadata: Mapping[str, Any], templates: Iterable[str
     return described({path.relative_to(results).as_posix(): path for path in kept})
 
 
-def data(config: Mapping[str, Any]) -> dict[str, Any]:
+def data(config: Mapping[str, Any], probe: Path) -> dict[str, Any]:
     """The data set and, where it is the user's own, the files, each with bytes and SHA-256; or one for a folder.
 
-    A folder's digest is that of what ``sha256sum`` prints for its files, sorted by name. Raises `UserError` when no
-    file is where the configuration says.
+    They are those that the networks were trained on, as the probe's file has them, whatever lies there now; ``since``
+    says what became of them. A folder's digest is that of what ``sha256sum`` prints for its images, sorted by name.
+    Raises `UserError` when neither the probe's file nor any file of the user's is there.
     """
     kind, path = config["data"]["kind"], config["data"].get("path")
     if not path:
         return {"kind": kind}
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        files = described({item.relative_to(folder).as_posix(): item for item in folder.rglob("*") if item.is_file()})
-        lines = "".join(f"{about['sha256']}  {name}\n" for name, about in files.items())
-        size = sum(about["bytes"] for about in files.values())
-        return {"kind": kind, "path": path, "folder": describe(lines.encode()) | {"files": len(files), "bytes": size}}
+    trained_on = read_metadata(open_parquet(probe), probe).get("read") if probe.is_file() else None
     try:
-        found = find_shards(path)
-    except UserError:
-        raise UserError(f"data.path: no file matches {path}, so nobody could tell what was trained on.") from None
-    return {"kind": kind, "path": path, "files": described({str(name): name for name in found})}
+        now = record(files.of(kind, path), kind == "image_folder")
+    except UserError as error:
+        if trained_on is None:
+            raise UserError(f"data.path: nobody could tell what was trained on: {error}") from None
+        now = None
+    since = UNKNOWN if trained_on is None else GONE if now is None else CHANGED if now != trained_on else ""
+    return {"kind": kind, "path": path} | (trained_on or now or {}) | ({"since": since} if since else {})
 
 
 def measured(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ CONFIG = "config/config.yaml"
 MEASURES = "tables/measures.parquet"
 """The table, below the results, whose metadata tell of the runs."""
 
+PROBE = "data/probe.parquet"
+"""The split, below the results, whose metadata tell of the user's own files."""
+
 DATE = (2000, 1, 1, 0, 0, 0)
 """Of every file: ZIP knows no earlier year than 1980, and no time zone may fall before it."""
 BLOCK = 1 << 20
@@ -59,7 +62,7 @@ def pack(
         "experiment": experiment,
         "results": f"{config['results']}/{experiment}",
         "left_out": manifest.left_out(results, metadata, left_out),
-        "data": manifest.data(config),
+        "data": manifest.data(config, results / PROBE),
         "measured": manifest.measured(metadata),
         "made": manifest.made(root / "constraints.txt"),
     }

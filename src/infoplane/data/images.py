@@ -15,6 +15,8 @@ SPLITS = ("train", "validation", "probe")
 
 COLUMN = "image"
 KEYS = {"index": "int64", "label": "int64"}
+GROUP = "group"
+"""The key column beside them where the configuration names what belongs together."""
 
 
 class Pixels(Protocol):
@@ -49,6 +51,12 @@ class Images:
     """One sentence: where these images come from."""
     locate: Callable[[int], str] = _sample
     """How to name the sample at a position to a person, such as its file and row."""
+    groups: np.ndarray | None = None
+    """int64, shape (samples,): which samples belong together, such as those of one patient; None: nothing says so."""
+    copies: np.ndarray | None = None
+    """int64, shape (samples,), one number for each different image; None: they are not known to be equal."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the results should know, such as files that were left out; one sentence each, without a stop."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Split:
     index: np.ndarray
     """int64, shape (samples,): the samples' positions in the source."""
     metadata: dict[str, Any]
+    groups: np.ndarray | None = None
+    """int64, shape (samples,): samples of one number belong together; None where no group was named."""
 
     @property
     def shape(self) -> Shape:
@@ -105,6 +115,7 @@ def read_split(path: Path) -> Split:
         held = ", ".join(sorted(file.tensors)) or "no tensors"
         raise UserError(f"{path} is not a split of a data set: it holds {held}.")
     labels = file.key("label")
-    split = Split(file.tensor(COLUMN), labels, file.key("index"), file.metadata)
+    groups = file.key(GROUP) if file.metadata.get("grouped") else None
+    split = Split(file.tensor(COLUMN), labels, file.key("index"), file.metadata, groups)
     check_labels(labels, split.classes, lambda row: f"row {row} of {path}")
     return split

@@ -1,5 +1,6 @@
 """The data stage: load a data set, check it, split it, and write one file per split."""
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from infoplane import registry
-from infoplane.data.images import COLUMN, KEYS, SPLITS, Images, check_labels
-from infoplane.data.stratify import stratified_split
+from infoplane.data.images import COLUMN, GROUP, KEYS, SPLITS, Images, check_labels
+from infoplane.data.splits import draw
 from infoplane.errors import UserError
+from infoplane.given import files
+from infoplane.given.record import record
 from infoplane.options import NoOptions
 from infoplane.specs import DataSpec, Plugin
 from infoplane.storage.tensors import TensorWriter
@@ -18,25 +21,25 @@ from infoplane.storage.tensors import TensorWriter
 ROW_GROUP_BYTES = 1 << 26
 
 
-def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path]) -> None:
+def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path], known: Path | None = None) -> tuple[str, ...]:
     """Write the train, validation and probe files of a data set: all three, or none.
 
-    ``folder`` keeps downloads. The bytes depend on the spec and the source alone. Beside the source, one
-    split is held in memory. Raises `UserError` for bad options, bad data and splits larger than the data.
+    ``folder`` keeps downloads; known: digests of the user's own files, as in `record`. The bytes depend on the spec and
+    the source alone. Beside the source, one split is held in memory. Images that are equal to the byte, and those of
+    one named group, are drawn into one split. Returned are notes for those who read the results; the probe's metadata
+    have them too. Raises `UserError` for bad options, bad data and splits larger than the data.
     """
     module = registry.load("data set", spec.source.kind)
     options = _options(spec.source, getattr(module, "Options", NoOptions))
-    images: Images = module.load(options, folder)
+    images: Images = module.load(options, folder.expanduser())
+    before = _recorded(spec.source, known)
     _check(images, options, spec.source.kind)
-    counts = _counts(spec, len(images.labels))
-    rows = stratified_split(images.labels, options.classes, counts, spec.seed)
-    if spec.probe == "all":
-        whole = {"probe": len(images.labels)}
-        rows |= stratified_split(images.labels, options.classes, whole, spec.seed)
+    rows, notes = draw(images, options.classes, spec)
+    notes = [*images.notes, *notes]
 
     pixels = images.pixels[rows["train"]]
     mean, std = channel_statistics(pixels)
-    about = {
+    about: dict[str, Any] = {
         "name": spec.source.kind,
         "source": images.source,
         "shape": list(options.shape),
@@ -46,16 +49,26 @@ def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path]) -> None:
         "std": std,
         "spec": spec.to_dict(),
     }
+    about |= {"read": before} if before else {}
+    about |= {"grouped": spec.source.options["group"]} if images.groups is not None else {}
+    keys = KEYS if images.groups is None else KEYS | {GROUP: "int64"}
+    values = {"label": images.labels} | ({} if images.groups is None else {GROUP: images.groups})
+    seen: dict[str, set[bytes]] = {}
     try:
         with ExitStack() as finishing:
-            for split in SPLITS:
-                if split != "train":
-                    pixels = images.pixels[rows[split]]
-                writer = TensorWriter(
-                    outputs[split], KEYS, {COLUMN: (options.shape, "uint8")}, about | {"split": split}
-                )
+            for name in SPLITS:
+                if name != "train":
+                    pixels = images.pixels[rows[name]]
+                seen[name] = {hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels}
+                if name == "probe" and spec.probe != "all":
+                    notes += _met_before(seen)
+                about |= {"notes": notes} if notes else {}
+                writer = TensorWriter(outputs[name], keys, {COLUMN: (options.shape, "uint8")}, about | {"split": name})
                 finishing.enter_context(writer)
-                _write(writer, pixels, images.labels, rows[split])
+                _write(writer, pixels, values, rows[name])
+            if before != _recorded(spec.source, known):
+                where = spec.source.options["path"]
+                raise UserError(f"the files of {where} were changed while they were read: run the same command again.")
             # The files appear when this block ends; a kill between two of them must not mix two specs.
             _remove(outputs)
     except BaseException:
@@ -63,6 +76,7 @@ def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path]) -> None:
         with suppress(OSError):
             _remove(outputs)
         raise
+    return tuple(notes)
 
 
 def channel_statistics(pixels: np.ndarray) -> tuple[list[float], list[float]]:
@@ -116,33 +130,25 @@ def _check(images: Images, options: Any, name: str) -> None:
         )
 
 
-def _counts(spec: DataSpec, samples: int) -> dict[str, int]:
-    """Part -> size, in the order in which they are drawn, so that the probe depends on its own size alone.
-
-    A probe of all samples is no part: the others are drawn as if there were none.
-    """
-    least = 1 if spec.train is None else spec.train
-    held_out = {} if spec.probe == "all" else {"probe": spec.probe}
-    held_out["validation"] = spec.validation
-    for name, count in (held_out | {"train": least}).items():
-        if count < 1:
-            raise UserError(f"data: {name} must be at least 1 sample, got {count}.")
-    wanted = sum(held_out.values()) + least
-    if wanted > samples:
-        train = "at least 1" if spec.train is None else str(spec.train)
-        named = [f"{name} ({count})" for name, count in held_out.items()]
-        raise UserError(
-            f"data set '{spec.source.kind}' has {samples} samples, but {' + '.join([*named, f'train ({train})'])} "
-            f"is {wanted}: ask for {wanted - samples} fewer."
-        )
-    return held_out | {"train": samples - sum(held_out.values()) if spec.train is None else spec.train}
+def _recorded(source: Plugin, known: Path | None) -> dict[str, Any]:
+    """What the user's own files hold, where the data set is read from any."""
+    if not source.options.get("path"):
+        return {}
+    return record(files.of(source.kind, source.options["path"]), source.kind == "image_folder", known)
 
 
-def _write(writer: TensorWriter, pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
+def _met_before(seen: Mapping[str, set[bytes]]) -> list[str]:
+    """How many of the probe's images are among those of the other splits, which a network has learned from."""
+    met = len(seen["probe"] & (seen["train"] | seen["validation"]))
+    return [f"{met} of the probe's images stand in training or validation too, pixel by pixel"] if met else []
+
+
+def _write(writer: TensorWriter, pixels: np.ndarray, keys: Mapping[str, np.ndarray], rows: np.ndarray) -> None:
     step = max(1, ROW_GROUP_BYTES // pixels[0].nbytes)
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
-        writer.write({"index": rows[block], "label": labels[rows[block]]}, {COLUMN: pixels[block]})
+        values = {name: value[rows[block]] for name, value in keys.items()}
+        writer.write({"index": rows[block], **values}, {COLUMN: pixels[block]})
 
 
 def _remove(outputs: Mapping[str, Path]) -> None:

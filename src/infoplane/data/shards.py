@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infoplane.errors import UserError
+from infoplane.given import files
 
 IMAGE_COLUMNS = ("image", "img")
+NAMES_GROUPS = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
 BATCH = 512
 """Encoded images read at once."""
 
@@ -29,6 +31,9 @@ class Shards:
     """int64, shape (rows,)."""
     image_column: str
     class_names: tuple[str, ...] | None
+    groups: np.ndarray | None
+    """int64, shape (rows,): which rows belong together; None where nothing says so."""
+    notes: tuple[str, ...]
 
     def locate(self, position: int) -> str:
         """The shard and row (from 0) at a position."""
@@ -61,14 +66,15 @@ class Shards:
                 offset += len(cells)
 
 
-def open_shards(pattern: str, image: str, label: str) -> Shards:
+def open_shards(pattern: str, image: str, label: str, group: str = "") -> Shards:
     """Open a folder or glob of shards; an empty ``image`` means whichever of `IMAGE_COLUMNS` is there.
 
-    Raises `UserError` for no shards, a truncated one, a missing column (listing what is there), bad labels.
+    group: the column whose equal values belong together; empty: none does. Raises `UserError` for no shards, a
+    truncated one, a column that is missing (listing what is there) or there twice, bad labels, other class names.
     """
-    paths = find_shards(pattern)
-    column, names = "", None
-    counts, labels = [0], []
+    paths = files.parquet(pattern)
+    column, names, named_by, notes = "", None, None, []
+    counts, labels, groups = [0], [], []
     for path in paths:
         file = _open(path)
         schema = file.schema_arrow
@@ -76,33 +82,31 @@ def open_shards(pattern: str, image: str, label: str) -> Shards:
         found = _labels(file, path, label)
         labels.append(found)
         counts.append(len(found))
-        names = names or _class_names(schema, label)
-    return Shards(tuple(paths), np.cumsum(counts), np.concatenate(labels), column, names)
+        groups += [_groups(file, path, group)] if group else []
+        try:
+            own = _class_names(schema, label)
+        except (ValueError, RecursionError):
+            own = None
+            notes.append(f"{path} names its classes in a way that cannot be read, so they are numbered")
+        if names and own and own != names:
+            raise UserError(
+                f"{path} names the classes {_few(own)}, {named_by} {_few(names)}: a label does not mean the same in "
+                "both, so write them anew with one order of classes."
+            )
+        names, named_by = (names, named_by) if names else (own, path)
+    together = np.unique(np.concatenate(groups), return_inverse=True)[1].astype(np.int64) if group else None
+    starts = np.cumsum(counts)
+    return Shards(tuple(paths), starts, np.concatenate(labels), column, names, together, tuple(notes))
 
 
-def find_shards(pattern: str) -> list[Path]:
-    """The shards, sorted by name; raises `UserError` when there are none."""
-    path = Path(pattern).expanduser()
-    if path.is_dir():
-        path = path / "*.parquet"
-    if path.is_file():
-        return [path]
-    parts = path.parts
-    wild = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts))
-    if wild == len(parts):
-        raise UserError(
-            f"data set 'image_parquet': {pattern} does not exist: set `path` to a folder or glob of shards."
-        )
-    found = sorted(p for p in Path(*parts[:wild]).glob(str(Path(*parts[wild:]))) if p.is_file())
-    if not found:
-        raise UserError(f"data set 'image_parquet': no file matches {path}: set `path` to a folder or glob of shards.")
-    return found
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
 
 
@@ -117,16 +121,14 @@ def _batches(file: pq.ParquetFile, path: Path, group: int, column: str) -> Itera
     leaf = f"{column}.bytes" if pa.types.is_struct(kind) else column
     try:
         yield from file.iter_batches(BATCH, row_groups=[group], columns=[leaf], use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
 
 
 def _image_column(schema: pa.Schema, path: Path, wanted: str) -> str:
     candidates = (wanted,) if wanted else IMAGE_COLUMNS
-    column = next((name for name in candidates if name in schema.names), None)
-    if column is None:
-        raise _no_column(schema, path, " or ".join(f"'{name}'" for name in candidates), "image")
-    kind = schema.field(column).type
+    column = next((name for name in candidates if name in schema.names), candidates[0])
+    kind = _kind(schema, path, column, "image", " or ".join(f"'{name}'" for name in candidates))
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
     if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
@@ -138,24 +140,49 @@ def _image_column(schema: pa.Schema, path: Path, wanted: str) -> str:
 
 
 def _labels(file: pq.ParquetFile, path: Path, column: str) -> np.ndarray:
-    schema = file.schema_arrow
-    if column not in schema.names:
-        raise _no_column(schema, path, f"'{column}'", "label")
-    if not pa.types.is_integer(schema.field(column).type):
-        raise UserError(f"column '{column}' of {path} is {schema.field(column).type}: expected integer labels.")
+    kind = _kind(file.schema_arrow, path, column, "label")
+    if not pa.types.is_integer(kind):
+        raise UserError(f"column '{column}' of {path} is {kind}: expected integer labels.")
+    found = _column(file, path, column, "label").to_numpy(zero_copy_only=False)
+    if found.dtype == np.uint64:
+        # What does not fit must not become a small or a negative one.
+        found = np.minimum(found, np.uint64(np.iinfo(np.int64).max))
+    return found.astype(np.int64)
+
+
+def _groups(file: pq.ParquetFile, path: Path, column: str) -> np.ndarray:
+    """The groups' names as text, shape (rows,)."""
+    kind = _kind(file.schema_arrow, path, column, "group")
+    of = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (
+        pa.types.is_integer(of) or pa.types.is_boolean(of) or pa.types.is_string(of) or pa.types.is_large_string(of)
+    ):
+        raise UserError(f"column '{column}' of {path} is {kind}: expected text or whole numbers that name groups.")
+    cells = _column(file, path, column, "group")
+    return np.array([str(name) for name in cells.to_pylist()], object)
+
+
+def _kind(schema: pa.Schema, path: Path, column: str, option: str, wanted: str = "") -> pa.DataType:
+    """The type of a column; raises `UserError` when it is missing or there twice."""
+    if not (count := schema.names.count(column)):
+        there = ", ".join(f"'{name}'" for name in schema.names) or "none"
+        wanted = wanted or f"'{column}'"
+        raise UserError(f"{path} has no column {wanted}: it has {there}; name one with `{option}`.")
+    if count > 1:
+        raise UserError(f"{path} has {count} columns '{column}': which one is meant? Write it anew with one of them.")
+    return schema.field(column).type
+
+
+def _column(file: pq.ParquetFile, path: Path, column: str, what: str) -> pa.Array:
+    """A whole column; raises `UserError` for a damaged shard or a row without a value."""
     try:
         cells = file.read(columns=[column], use_threads=False).column(0).combine_chunks()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
     if cells.null_count:
         row = int(np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))[0])
-        raise UserError(f"row {row} of {path} has no label.")
-    return cells.to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _no_column(schema: pa.Schema, path: Path, wanted: str, option: str) -> UserError:
-    there = ", ".join(f"'{name}'" for name in schema.names) or "none"
-    return UserError(f"{path} has no column {wanted}: it has {there}; name one with `{option}`.")
+        raise UserError(f"row {row} of {path} has no {what}.")
+    return cells
 
 
 def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""A seeded split in which every part has the same mix of classes."""
+"""A seeded split in which every part has the same mix of classes, of samples one by one or of whole groups."""
 
 from collections.abc import Mapping
 
@@ -41,3 +41,49 @@ def stratified_split(labels: np.ndarray, classes: int, counts: Mapping[str, int]
         parts[name] = np.random.default_rng([seed, number]).permutation(chosen)
         taken, left = taken + share, left - share
     return parts
+
+
+def grouped_split(
+    labels: np.ndarray, classes: int, groups: np.ndarray, counts: Mapping[str, int | None], seed: int
+) -> dict[str, np.ndarray]:
+    """Draw disjoint parts of whole groups (int64, shape (samples,)), none larger than these sizes; None: all the rest.
+
+    Part -> positions (int64), in random order. Groups are taken in one random order: first those that leave the mix of
+    classes as it is, to within what is there, then those that still fit. Earlier parts do not depend on later ones.
+    """
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(number, kind="stable"), np.cumsum(sizes)[:-1])
+    left = list(np.random.default_rng(seed).permutation(len(members)))
+    available = np.bincount(labels, minlength=classes)
+    parts = {}
+    for place, (name, count) in enumerate(counts.items()):
+        chosen = left
+        if count is not None and left:
+            chosen = _fitting(left, members, labels, min(count, int(available.sum())), available)
+        taken = set(chosen)
+        left = [group for group in left if group not in taken]
+        rows = np.sort(np.concatenate([members[group] for group in chosen])) if chosen else np.empty(0, np.int64)
+        available = available - np.bincount(labels[rows], minlength=classes)
+        parts[name] = np.random.default_rng([seed, place]).permutation(rows)
+    return parts
+
+
+def _fitting(
+    groups: list[int], members: list[np.ndarray], labels: np.ndarray, count: int, available: np.ndarray
+) -> list[int]:
+    """Those groups that together have at most ``count`` samples, first by each class's share, then by their size."""
+    share = largest_remainder(count, available)
+    chosen, others = [], []
+    for group in groups:
+        wanted = np.bincount(labels[members[group]], minlength=len(share))
+        if (wanted <= share).all():
+            share = share - wanted
+            count -= len(members[group])
+            chosen.append(group)
+        else:
+            others.append(group)
+    for group in others:
+        if len(members[group]) <= count:
+            count -= len(members[group])
+            chosen.append(group)
+    return chosen

@@ -11,6 +11,9 @@ from infoplane.config.load import Plan
 CODE = "code "
 """How the parameter begins that is a digest of source files."""
 
+CONTENT = "the user's own files: "
+"""How the parameter begins that says what they hold."""
+
 ABSENT = object()
 NUMBERS = {"charts": "figures.width", "animation": "animation.seconds"}
 """Rule -> the key behind its one parameter that is a plain number."""
@@ -65,7 +68,10 @@ def changes(
             found.append(Change("the order of the configuration's keys"))
     lone = [[value for value in values if not isinstance(value, dict)] for values in (olds, news)]
     for then, value in zip(*lone, strict=False):
-        if isinstance(value, float | int):
+        if isinstance(value, str) and value.startswith(CONTENT):
+            held, holds = (one.removeprefix(CONTENT) for one in (str(then), value))
+            found.append(Change("the files of data.path", held, holds))
+        elif isinstance(value, float | int):
             found.append(Change(NUMBERS.get(rule, "a parameter"), then, value))
         elif rule == "charts":
             found.append(Change(f"charts.{wildcards.get('chart')}.kind", then, value))

@@ -1,5 +1,6 @@
-"""Your own images: a folder with one sub-folder of PNG or JPEG files per class."""
+"""Your own images: a folder with one sub-folder of PNG, JPEG, WebP, BMP, GIF, TIFF or PPM files per class."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,20 @@ import numpy as np
 from infoplane.data.encoded import EncodedImages
 from infoplane.data.images import Images
 from infoplane.errors import UserError
+from infoplane.given import files
 from infoplane.options import GivenImages
-
-SUFFIXES = {".png", ".jpg", ".jpeg"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(GivenImages):
     """Where the images are, and what they are like."""
 
-    path: Annotated[str, "a folder; its sub-folders, sorted by name, are the classes"] = ""
+    path: Annotated[str, "a folder, or a glob of several; the sub-folders, sorted by name, are the classes"] = ""
+    group: Annotated[
+        str,
+        "what belongs together: a regular expression whose part in brackets is looked for in paths below the class, "
+        "such as ^([^/]+)/ for sub-folders; empty: nothing",
+    ] = ""
 
 
 def load(options: Options, folder: Path) -> Images:
@@ -27,30 +32,49 @@ def load(options: Options, folder: Path) -> Images:
 
     Raises `UserError` for a missing folder, more or fewer classes than declared, a class without images.
     """
-    root = Path(options.path).expanduser()
-    if not root.is_dir():
-        raise UserError(f"data set 'image_folder': {root} is not a folder.")
-    names = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")))
+    found = files.pictures(options.path)
+    names = found.classes
     if len(names) != options.classes:
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise UserError(f"{root} has {len(names)} sub-folders ({shown or 'none'}), but `classes` is {options.classes}.")
-    paths: list[Path] = []
-    counts = []
-    for name in names:
-        found = sorted(p for p in (root / name).rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not found:
-            raise UserError(f"{root / name} holds no .png, .jpg or .jpeg file.")
-        paths += found
-        counts.append(len(found))
+        raise UserError(
+            f"{options.path} has {len(names)} sub-folders ({shown or 'none'}), but `classes` is {options.classes}."
+        )
 
     def read(positions: np.ndarray) -> Iterator[bytes]:
         for position in positions:
-            yield paths[position].read_bytes()
+            try:
+                yield Path(found.paths[position]).read_bytes()
+            except OSError as error:
+                raise UserError(f"{found.paths[position]} cannot be read: {error.strerror}.") from None
 
     def locate(position: int) -> str:
-        return str(paths[position])
+        return found.paths[position]
 
-    labels = np.repeat(np.arange(len(names), dtype=np.int64), counts)
-    pixels = EncodedImages(read, locate, len(paths), options.shape, options.resize)
-    source = f"image_folder: {len(paths)} images in {len(names)} sub-folders of {options.path}."
-    return Images(pixels, labels, names, source, locate)
+    pixels = EncodedImages(read, locate, len(found.paths), options.shape, options.resize)
+    return Images(
+        pixels,
+        np.array(found.labels, np.int64),
+        names,
+        f"image_folder: {len(found.paths)} images in {len(names)} sub-folders of {options.path}.",
+        locate,
+        _groups(found, options.group) if options.group else None,
+        pixels.copies(),
+        found.notes,
+    )
+
+
+def _groups(found: files.Pictures, pattern: str) -> np.ndarray:
+    """The number of each image's group, int64, shape (images,); raises `UserError` for an image that has none."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"data.group: {pattern!r} is not a regular expression ({error}).") from None
+    if compiled.groups != 1:
+        raise UserError(f"data.group: {pattern!r} has {compiled.groups} parts in brackets, expected one.")
+    names = []
+    for path, below in zip(found.paths, found.below, strict=True):
+        match = compiled.search(path[below:])
+        if match is None or match[1] is None:
+            raise UserError(f"data.group: {pattern!r} finds no group in '{path[below:]}', the path of {path}.")
+        names.append(match[1])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)

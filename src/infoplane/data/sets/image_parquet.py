@@ -1,4 +1,4 @@
-"""Your own images: Parquet shards of encoded images (PNG or JPEG) and labels, as public hubs ship them."""
+"""Your own images: Parquet shards of encoded images and labels, as public hubs ship them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ class Options(GivenImages):
     path: Annotated[str, "a folder of Parquet files, or a glob such as shards/train-*.parquet"] = ""
     image: Annotated[str, "the column of images: bytes, or a struct of bytes and path; empty: image or img"] = ""
     label: Annotated[str, "the column of integer labels, counted from 0"] = "label"
+    group: Annotated[str, "the column that says which images belong together, such as patient; empty: none"] = ""
 
 
 def load(options: Options, folder: Path) -> Images:
@@ -24,7 +25,15 @@ def load(options: Options, folder: Path) -> Images:
 
     Raises `UserError` for missing or truncated shards, missing columns (listing what is there), bad labels.
     """
-    shards = open_shards(options.path, options.image, options.label)
+    shards = open_shards(options.path, options.image, options.label, options.group)
     pixels = EncodedImages(shards.encoded, shards.locate, len(shards.labels), options.shape, options.resize)
-    source = f"image_parquet: {len(shards.labels)} images in {len(shards.paths)} Parquet file(s), {options.path}."
-    return Images(pixels, shards.labels, shards.class_names, source, shards.locate)
+    return Images(
+        pixels,
+        shards.labels,
+        shards.class_names,
+        f"image_parquet: {len(shards.labels)} images in {len(shards.paths)} Parquet file(s), {options.path}.",
+        shards.locate,
+        shards.groups,
+        pixels.copies(),
+        shards.notes,
+    )

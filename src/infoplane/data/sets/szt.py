@@ -45,7 +45,7 @@ class Options:
 def load(options: Options, folder: Path) -> Images:
     """Every pattern once, a one as white (255); raises `UserError` for a file that is not the authors'."""
     if options.path:
-        patterns, labels = read_mat(Path(options.path))
+        patterns, labels = read_mat(Path(options.path).expanduser())
         source = f"szt: 12-bit patterns and labels from {options.path}."
     else:
         patterns = np.arange(2**BITS)[:, None] >> np.arange(BITS) & 1

@@ -1,0 +1,112 @@
+"""Which samples go to which split: what belongs together, or is the same image, stays together."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from infoplane.data.images import Images
+from infoplane.data.stratify import grouped_split, stratified_split
+from infoplane.errors import UserError
+from infoplane.specs import DataSpec
+
+SHOWN = 5
+"""Names that are listed before the rest is counted."""
+
+Rows = dict[str, np.ndarray]
+"""Split -> positions of its samples in the source, int64, in random order."""
+
+
+def draw(images: Images, classes: int, spec: DataSpec) -> tuple[Rows, list[str]]:
+    """The splits, and a sentence for each thing about them that a reader of the results should know.
+
+    Raises `UserError` for splits that are larger than the data, and for one that no group is small enough for.
+    """
+    labels = images.labels
+    counts = _counts(spec, len(labels))
+    together = _together(images)
+    if together is None:
+        rows = stratified_split(labels, classes, counts, spec.seed)
+    else:
+        wanted = {name: None if name == "train" and spec.train is None else count for name, count in counts.items()}
+        rows = grouped_split(labels, classes, together, wanted, spec.seed)
+    notes = [*_equal(images), *_fewer(rows, counts)]
+    if spec.probe == "all":
+        rows |= stratified_split(labels, classes, {"probe": len(labels)}, spec.seed)
+    return rows, [*notes, *_untrained(images, classes, rows["train"])]
+
+
+def _counts(spec: DataSpec, samples: int) -> dict[str, int]:
+    """Part -> size, in the order in which they are drawn, so that the probe depends on its own size alone.
+
+    A probe of all samples is no part: the others are drawn as if there were none.
+    """
+    least = 1 if spec.train is None else spec.train
+    held_out = {} if spec.probe == "all" else {"probe": spec.probe}
+    held_out["validation"] = spec.validation
+    for name, count in (held_out | {"train": least}).items():
+        if count < 1:
+            raise UserError(f"data: {name} must be at least 1 sample, got {count}.")
+    wanted = sum(held_out.values()) + least
+    if wanted > samples:
+        train = "at least 1" if spec.train is None else str(spec.train)
+        named = [f"{name} ({count})" for name, count in held_out.items()]
+        raise UserError(
+            f"data set '{spec.source.kind}' has {samples} samples, but {' + '.join([*named, f'train ({train})'])} "
+            f"is {wanted}: ask for {wanted - samples} fewer."
+        )
+    return held_out | {"train": samples - sum(held_out.values()) if spec.train is None else spec.train}
+
+
+def _together(images: Images) -> np.ndarray | None:
+    """int64, shape (samples,): samples of one number stay together; None where each stands alone."""
+    given = [numbers for numbers in (images.groups, images.copies) if numbers is not None]
+    several = [numbers for numbers in given if len(np.unique(numbers)) < len(numbers)]
+    if len(several) < 2:
+        return several[0] if several else None
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    # A group and an image are joined where a sample is of both: what hangs together stays together.
+    groups, copies = several
+    first = int(groups.max()) + 1
+    joined = coo_array((np.ones(len(groups)), (groups, first + copies)), shape=(first + int(copies.max()) + 1,) * 2)
+    return connected_components(joined, directed=False)[1][groups].astype(np.int64)
+
+
+def _equal(images: Images) -> Iterator[str]:
+    """How many images stand more than once, and with how many labels."""
+    if images.copies is None:
+        return
+    _, first, number, sizes = np.unique(images.copies, return_index=True, return_inverse=True, return_counts=True)
+    if more := int((sizes - 1).sum()):
+        where = images.locate(int(first[np.argmax(sizes)]))
+        yield f"{more} of {len(number)} images are copies of others, to the byte, as of {where}: they share a split"
+    unlike = np.flatnonzero(images.labels != images.labels[first[number]])
+    if len(unlike):
+        other = int(unlike[0])
+        pair = f"{images.locate(int(first[number[other]]))} and {images.locate(other)}"
+        yield f"{len(np.unique(number[unlike]))} images stand with several labels, such as {pair}"
+
+
+def _fewer(rows: Rows, counts: Mapping[str, int]) -> Iterator[str]:
+    """Splits that whole groups do not fill; raises `UserError` for one that is empty."""
+    for name, count in counts.items():
+        found = len(rows[name])
+        if not found:
+            raise UserError(
+                f"data: no group is small enough for {name} ({count} samples), or none is left: what belongs together "
+                "is drawn together, so ask for more samples, or for fewer in the other splits."
+            )
+        if found < count:
+            yield f"{name} has {found} samples in place of {count}: what belongs together is drawn together"
+
+
+def _untrained(images: Images, classes: int, train: np.ndarray) -> Iterator[str]:
+    """Classes that no network is trained on."""
+    missing = np.flatnonzero(np.bincount(images.labels[train], minlength=classes) == 0)
+    if len(missing):
+        counts = np.bincount(images.labels, minlength=classes)
+        names = images.class_names or range(classes)
+        told = ", ".join(f"{names[number]} (of {counts[number]} images)" for number in missing[:SHOWN])
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        yield f"classes without training images: {told}{more}"
