@@ -39,11 +39,8 @@ from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.config.written import check_file
 from infoplane.errors import UserError, printable
-from infoplane.given import files
-from infoplane.given.record import in_short, record
 from infoplane.quantities import number
 from infoplane.specs import canonical, harmless
-from infoplane.why.config_keys import CONTENT
 
 
 def refuse(error):
@@ -68,9 +65,6 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 RUN = "{architecture}/{shortcut}/seed{seed}"
 STATE = f"{RESULTS}/.state"
-KNOWN = Path(STATE, "files.json")
-"""Digests of the user's own files, so that those which have not changed are not read again."""
-DRY = workflow.output_settings.dryrun
 DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
@@ -98,42 +92,6 @@ def read_by_family(what, path):
     return lambda wildcards: (
         path.format(**dict(wildcards.items())) if what in registry.reads("measure", family_kind(wildcards)) else []
     )
-
-
-@cache
-def own_files():
-    """The user's own files behind a data set that is read by path; a sentence and the end, where there are none."""
-    source = PLAN.data.source
-    try:
-        return files.of(source.kind, source.options["path"]) if source.options.get("path") else {}
-    except UserError as error:
-        refuse(f"data.path: {error}")
-
-
-def data_files(wildcards):
-    """None: with 50,000 files Snakemake plans 10 s longer, and takes one that was replaced by an older one for the same.
-    What they hold is a parameter; that there are any is found here, before anything runs."""
-    own_files()
-    return []
-
-
-@cache
-def own_content():
-    try:
-        found = record(own_files(), PLAN.data.source.kind == "image_folder", KNOWN, not DRY)
-        return f"{CONTENT}{in_short(found)}"
-    except UserError as error:
-        refuse(f"data.path: {error}")
-
-
-def data_content(wildcards):
-    """What the user's own files hold, as a parameter: a changed, added or removed one makes the splits stale."""
-    return own_content() if own_files() else ""
-
-
-def data_spec(wildcards):
-    """A function, for a path may hold what Snakemake takes for a wildcard."""
-    return PLAN.data.to_json()
 
 
 def train_spec(wildcards):
