@@ -91,19 +91,22 @@ def principal_basis(s: Tensor, share: float) -> Tensor:
     return torch.linalg.qr(s.T @ _leading(values, vectors, share).to(s.device))[0]
 
 
-def decoder_basis(s: Tensor, inputs: Tensor, share: float, ridges: Sequence[float]) -> Tensor:
+def decoder_basis(
+    s: Tensor, inputs: Tensor, share: float, ridges: Sequence[float], groups: Tensor | None = None
+) -> Tensor:
     """Orthonormal directions of s that its ridge decoder of the inputs reads, shape (d, k).
 
     Those that make the leading principal components of the decoder's predictions, the fewest that hold ``share`` of
     their variance (reduced-rank regression; Izenman 1975). The ridge is chosen by leave-one-out, in units of the
-    mean squared norm of centred s. inputs: shape (n, D_x). None (k = 0) where nothing can be decoded.
+    mean squared norm of centred s. inputs: shape (n, D_x); groups: ids of samples that belong
+    together, shape (n,). None (k = 0) where nothing can be decoded.
     """
     s = centred(rows(s))
     size = s.square().sum() / len(s)
     if not bool(size > 0):
         return s.new_zeros(s.shape[1], 0)
     basis = centred_eigenbasis(s @ s.T / size)
-    ridge = choose_ridge(basis, inputs, ridges).ridge
+    ridge = choose_ridge(basis, inputs, ridges, groups).ridge
     dual = basis.vectors @ ((basis.vectors.T @ inputs) / (basis.values + ridge)[:, None])  # 0 for an infinite ridge
     weights = s.T @ dual / size
     predictions = s @ weights

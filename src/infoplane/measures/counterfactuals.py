@@ -178,7 +178,7 @@ class Decoders:
 
     def _inverse_of(self, basis: Basis) -> Tensor | None:
         """(K + ridge)^-1 on centred vectors, at the ridge with the least leave-one-out error; None where it is inf."""
-        ridge = choose_ridge(basis, self.targets.inputs, self.ridges).ridge
+        ridge = choose_ridge(basis, self.targets.inputs, self.ridges, self.targets.groups).ridge
         return (basis.vectors / (basis.values + ridge)) @ basis.vectors.T if math.isfinite(ridge) else None
 
     @cached_property

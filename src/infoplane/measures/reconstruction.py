@@ -17,6 +17,7 @@ from torch import Tensor
 
 from infoplane.activations.file import Site
 from infoplane.data.images import Split
+from infoplane.measures.decoding.left_out import constant_group_residuals, leave_groups_out
 from infoplane.measures.decoding.ridge import constant_losses, leave_one_out, unreached
 from infoplane.measures.decoding.views import Scale, kernel_view
 from infoplane.measures.estimate import Estimate
@@ -129,13 +130,18 @@ def reconstruct(z: Tensor, targets: Targets, chosen: Estimate, options: kernel.O
 
     Activations that do not vary give the mean of the others.
     """
-    inputs = targets.given.flatten(1).double()
+    inputs, groups = targets.given.flatten(1).double(), targets.groups
     if chosen.ridge is None or chosen.bandwidth is None:
+        if groups is not None:
+            return inputs - constant_group_residuals(inputs, groups)
         return inputs - (inputs - inputs.mean(0)) * (len(inputs) / (len(inputs) - 1))
     view = kernel_view(z.flatten(1), targets, Scale(options.exact_up_to, options.landmarks, options.seed))
     basis = view.kernel(chosen.bandwidth).basis
     projected = basis.vectors.T @ inputs
-    return inputs - leave_one_out(basis, projected, chosen.ridge, unreached(basis, inputs, projected))
+    rest = unreached(basis, inputs, projected)
+    if groups is not None:
+        return inputs - leave_groups_out(basis, projected, chosen.ridge, groups, rest)
+    return inputs - leave_one_out(basis, projected, chosen.ridge, rest)
 
 
 def pick(labels: np.ndarray, count: int) -> np.ndarray:
@@ -163,7 +169,9 @@ def _pictures(
     """The rows of one checkpoint."""
     targets, probe = subject.targets, subject.probe
     made = reconstruct(subject.read(step, site), targets, chosen, options)
-    losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(targets.inputs).mean()
+    losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(
+        targets.inputs, targets.groups
+    ).mean()
     rows = pick(probe.labels, count)
     drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), probe)
     return [

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import BLOCK
+from infoplane.measures.groups import copies, fold_of_groups, in_order, lonely
 
 FEWEST_PROBES = 8
 
@@ -33,6 +34,7 @@ class Targets:
     classes: int
     given: Tensor
     groups: Tensor | None = None
+    note: str = ""
 
     @property
     def n(self) -> int:
@@ -52,7 +54,12 @@ class Targets:
 
     @cached_property
     def judged(self) -> int:
-        """Samples that share their class with another: no decoder could have heard of the others' class."""
+        """Samples that share their class with another: no decoder could have heard of the others' class.
+
+        Where samples belong together, the groups that do.
+        """
+        if self.groups is not None:
+            return int((~lonely(self.labels.cpu().numpy(), self.groups.cpu().numpy())).sum())
         sizes = self.one_hot.sum(1)
         return int(sizes[sizes > 1].sum())
 
@@ -70,19 +77,29 @@ class Targets:
     def folds(self, count: int, seed: int) -> Tensor:
         """The fold in which each sample is held out, stratified by label; int64, shape (n,).
 
-        The only sample of a class is never held out (-1). Raises `UserError` when fewer samples than folds can be.
+        Samples of one group are in one fold. The only sample (or group) of a class is never held out (-1). Raises
+        `UserError` when fewer samples than folds can be.
         """
         if not 2 <= count <= self.n:
             raise UserError(
                 f"{count} cross-validation folds cannot be made of {self.n} probe samples: "
                 "ask for at least 2 folds and no more than there are samples."
             )
+        labels = self.labels.cpu().numpy()
+        if self.groups is not None:
+            groups = self.groups.cpu().numpy()
+            of_groups = fold_of_groups(labels, groups, count, seed)
+            if len(set(of_groups[of_groups >= 0])) < count:
+                raise UserError(
+                    f"{count} cross-validation folds cannot be made of {len(of_groups)} groups of samples that share "
+                    "their labels with others: ask for fewer folds, or give more groups."
+                )
+            return torch.as_tensor(of_groups[groups], device=self.labels.device)
         if self.judged < count:
             raise UserError(
                 f"only {self.judged} of {self.n} probe samples share their label with another, and {count} "
                 "cross-validation folds need as many: give labels that are classes, or none."
             )
-        labels = self.labels.cpu().numpy()
         shuffled = np.lexsort((np.random.default_rng(seed).random(self.n), labels))
         several = shuffled[np.bincount(labels)[labels[shuffled]] > 1]
         held_out = np.full(self.n, -1, np.int64)
@@ -106,16 +123,6 @@ def rotate_to_rank(inputs: Tensor) -> Tensor:
         products.addmm_(centred, centred.T)
     values, vectors = torch.linalg.eigh(products.cpu())
     return (vectors[:, 1:] * values[1:].clamp_(min=0).sqrt()).to(inputs.device)
-
-
-def in_order(groups: Tensor) -> Tensor | None:
-    """Group ids, shape (n,), counted from 0 in the order of first appearance; None where no two samples share one."""
-    occurring, numbers = torch.unique(groups, return_inverse=True)
-    if len(occurring) == len(groups):
-        return None
-    places = torch.arange(len(groups), device=groups.device)
-    first = torch.full_like(occurring, len(groups)).scatter_reduce_(0, numbers, places, "amin")
-    return first.argsort().argsort()[numbers]
 
 
 def within_reach(inputs: Tensor) -> Tensor:
@@ -149,7 +156,8 @@ def within_reach(inputs: Tensor) -> Tensor:
 def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups: np.ndarray | None = None) -> Targets:
     """Targets from inputs of shape (n, ...) and integer labels of shape (n,).
 
-    groups: ids of any type that can be sorted, shape (n,): samples with one id belong together. Raises `UserError` when
+    groups: ids of any type that can be sorted, shape (n,): samples with one id belong together; without any, samples
+    with one input do, but for a discrete X (see `groups.copies`). Raises `UserError` when
     they differ in length, hold NaN or infinity, or are fewer than `FEWEST_PROBES`.
     """
     if len(inputs) != len(labels):
@@ -169,8 +177,10 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups
     flat = given.flatten(1)
     flat = torch.where((flat == flat[0]).all(0), 0, flat)
     occurring, counted = np.unique(labels, return_inverse=True)
-    together = None
+    together, note = None, ""
+    if groups is None:
+        groups, note = copies(flat.cpu().numpy(), FEWEST_PROBES)
     if groups is not None:
         together = in_order(torch.as_tensor(np.unique(groups, return_inverse=True)[1], device=device))
     y = torch.as_tensor(counted, device=device)
-    return Targets(rotate_to_rank(flat), y, len(occurring), given, together)
+    return Targets(rotate_to_rank(flat), y, len(occurring), given, together, note)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infoplane.errors import UserError
 from infoplane.measures.targets import Targets
 
 
@@ -14,7 +15,7 @@ class Splits:
     """The samples of every decoder: repeats of a fold share its test part and differ in the validation part.
 
     A split's number is fold * repeats + repeat. training: (splits, T). validation: (splits, V). test: the positions
-    of each fold's held-out samples. Where parts differ by one sample, training leaves one out.
+    of each fold's held-out samples. Where parts differ in length, training leaves some out.
     """
 
     training: Tensor
@@ -33,7 +34,8 @@ class Splits:
 def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, seed: int) -> Splits:
     """Train, validation and test positions, stratified by label.
 
-    validation: share of what a fold does not hold out. A sample alone in its class is only ever trained on. Raises
+    validation: share of what a fold does not hold out. A sample alone in its class is only ever trained on. Samples
+    that belong together are in one part; then only folds are stratified, and parts are as long as the shortest. Raises
     `UserError` when there are fewer samples than folds.
     """
     held_out = targets.folds(folds, seed).cpu().numpy()
@@ -41,9 +43,15 @@ def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, see
     fewest = min(int(((held_out >= 0) & (held_out != fold)).sum()) for fold in range(folds))
     stopping = max(1, round(validation * fewest))
     parts: list[tuple[np.ndarray, np.ndarray]] = []
+    groups = None if targets.groups is None else targets.groups.cpu().numpy()
     for fold in range(folds):
         others = np.flatnonzero(held_out != fold)
         several = np.flatnonzero((held_out != fold) & (held_out >= 0))
+        if groups is not None:
+            for chosen in _by_groups(groups[several], stopping, repeats, np.random.default_rng([seed, fold])):
+                stop = several[chosen]
+                parts.append((np.setdiff1d(others, stop), stop[:stopping]))
+            continue
         shuffled = np.random.default_rng([seed, fold]).permutation(several)
         by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
         spacing = len(by_label) / stopping
@@ -52,13 +60,28 @@ def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, see
             places = (np.arange(stopping) + repeat / repeats) * spacing
             chosen = by_label[np.minimum(places.astype(int), len(by_label) - 1)]
             parts.append((np.setdiff1d(others, chosen), np.sort(chosen)))
+    stopping = min(len(stop) for _, stop in parts)
     fitted = min(len(training) for training, _ in parts)
+    if not stopping or not fitted:
+        raise UserError("too few groups of samples to train, to stop and to be judged on: give more groups.")
     some = np.random.default_rng([seed, folds])
     training = [np.sort(some.permutation(one)[:fitted]) for one, _ in parts]
     device = targets.labels.device
     return Splits(
         torch.as_tensor(np.stack(training), device=device),
-        torch.as_tensor(np.stack([stop for _, stop in parts]), device=device),
+        torch.as_tensor(np.stack([stop[:stopping] for _, stop in parts]), device=device),
         [torch.as_tensor(np.flatnonzero(held_out == fold), device=device) for fold in range(folds)],
         repeats,
     )
+
+
+def _by_groups(groups: np.ndarray, stopping: int, repeats: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Which samples a fold's repeats stop on, whole groups of at least ``stopping`` samples, one left: bool, (m,)."""
+    numbers, sizes = np.unique(groups, return_counts=True)
+    order = rng.permutation(len(numbers))
+    found = []
+    for repeat in range(repeats):
+        turned = np.roll(order, -(repeat * len(order) // repeats))
+        enough = 1 + int(np.searchsorted(sizes[turned].cumsum(), stopping))
+        found.append(np.isin(groups, numbers[turned[: min(enough, len(order) - 1)]]))
+    return found

@@ -16,6 +16,7 @@ from infoplane.measures.decoding.logistic import cross_validate, problem
 from infoplane.measures.decoding.ridge import Choice, constant_losses, normalised_error
 from infoplane.measures.decoding.views import AllFeatures, Kernel, SomeLandmarks, WholeGram
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.groups import standard_error
 from infoplane.measures.targets import Targets
 from infoplane.specs import canonical
 
@@ -100,13 +101,11 @@ def decode(
 
 def knowing_nothing(zx: Estimate, zy: Estimate, targets: Targets) -> list[Estimate]:
     """Z-X and Z-Y of activations that do not vary: the references, and in blocks the losses that these are made of."""
-    everyone, of_mean = torch.arange(targets.n), constant_losses(targets.inputs)
-    shares = targets.one_hot.mean(1)
+    groups, everyone = targets.groups, torch.arange(targets.n)
+    of_mean, surprise = constant_losses(targets.inputs, groups), -targets.one_hot.mean(1).log()[targets.labels]
     return [
-        replace(zx, value=zx.reference, note="constant", blocks=blocks(of_mean, everyone, of_mean.sum())),
-        replace(
-            zy, value=zy.reference, note="constant", blocks=blocks(-shares.log()[targets.labels], everyone, targets.n)
-        ),
+        replace(zx, value=zx.reference, note="constant", blocks=blocks(of_mean, everyone, of_mean.sum(), groups)),
+        replace(zy, value=zy.reference, note="constant", blocks=blocks(surprise, everyone, targets.n, groups)),
     ]
 
 
@@ -127,10 +126,10 @@ def _zx(
     zx: Estimate, kernels: Kernels, targets: Targets, parts: list[Tensor], bases: list[Basis], search: Search
 ) -> Estimate:
     """Leave-one-out squared error over that of the mean of the others."""
-    losses, constant = kernels.ridge.losses, constant_losses(targets.inputs)
+    losses, constant = kernels.ridge.losses, constant_losses(targets.inputs, targets.groups)
     if not float(constant.sum()) > 0:
         return replace(zx, note="constant input")
-    value, stderr = normalised_error(losses, constant)
+    value, stderr = normalised_error(losses, constant, targets.groups)
     zx = replace(
         zx,
         value=value,
@@ -138,10 +137,10 @@ def _zx(
         ridge=kernels.ridge.ridge,
         folds=zx.n,
         edge=_edges(kernels.ridge, kernels.x),
-        note=kernels.ridge.note,
-        blocks=blocks(losses, torch.arange(zx.n), constant.sum()),
+        note=_joined(kernels.ridge.note, targets.note),
+        blocks=blocks(losses, torch.arange(zx.n), constant.sum(), targets.groups),
     )
-    return _extrapolated(zx, zx_limit(losses, targets.inputs, parts, bases, search.ridges) if parts else None)
+    return _extrapolated(zx, zx_limit(losses, targets, parts, bases, search.ridges) if parts else None)
 
 
 def _zy(
@@ -155,18 +154,17 @@ def _zy(
 ) -> Estimate:
     """Mean held-out cross-entropy of kernel logistic regression, nats; found: its ridge, and each sample's fold."""
     choice, held_out = found
-    notes = [choice.note] if choice.note else []
-    if alone := int((held_out < 0).sum()):
-        notes.append(f"alone in their class and never held out: {alone}")
+    judged, alone = held_out >= 0, int((held_out < 0).sum())
+    groups = targets.groups
     zy = replace(
         zy,
         value=float(choice.losses.mean()),
-        stderr=float(choice.losses.std()) / math.sqrt(len(choice.losses)),
+        stderr=standard_error(choice.losses, None if groups is None else groups[judged]),
         ridge=choice.ridge,
         folds=search.folds,
         edge=_edges(choice, kernel),
-        note="; ".join(notes),
-        blocks=blocks(choice.losses, torch.nonzero(held_out >= 0)[:, 0], len(choice.losses)),
+        note=_joined(choice.note, f"alone in their class and never held out: {alone}" if alone else "", targets.note),
+        blocks=blocks(choice.losses, torch.nonzero(judged)[:, 0], len(choice.losses), groups),
     )
 
     def losses(some: Targets, basis: Basis) -> Tensor:
@@ -181,6 +179,10 @@ def _cross_validated(targets: Targets, basis: Basis, search: Search) -> tuple[Ch
     training = (held_out[None] != torch.arange(search.folds, device=held_out.device)[:, None]).double()
     posed = problem(basis, targets.one_hot, training, SOLVER_DTYPE)
     return cross_validate(posed, targets.labels, held_out, search.ridges, TOLERANCE), held_out
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _in_place(choice: Choice, held_out: Tensor) -> Tensor:

@@ -6,15 +6,16 @@ meets 1 / n = 0 at the value without it. Sample by sample the halves' losses bel
 of the sample, which moves both alike, is not multiplied, and the standard error is of the combined loss.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.ridge import choose_ridge, constant_losses
+from infoplane.measures.groups import in_order, standard_error
 from infoplane.measures.targets import FEWEST_PROBES, Targets
 
 
@@ -34,25 +35,38 @@ def halves(targets: Targets, folds: int, seed: int) -> list[Tensor]:
     half = targets.folds(2, seed).clamp(min=0)
     parts = [torch.nonzero(half == which)[:, 0] for which in range(2)]
     # samples alone in their class are all in the first half
-    able = min(map(len, parts)) >= FEWEST_PROBES and all(targets.only(part).judged >= folds for part in parts)
+    able = min(map(len, parts)) >= FEWEST_PROBES and all(
+        _can_be_decoded(targets.only(part), folds, seed) for part in parts
+    )
     return parts if able else []
 
 
+def _can_be_decoded(part: Targets, folds: int, seed: int) -> bool:
+    """Whether folds can be made of a half; of one class no half is told apart, and none is asked for."""
+    try:
+        part.folds(folds, seed)
+    except UserError:
+        return False
+    return True
+
+
 def zx_limit(
-    losses: Tensor, inputs: Tensor, parts: Sequence[Tensor], bases: Sequence[Basis], ridges: Sequence[float]
+    losses: Tensor, targets: Targets, parts: Sequence[Tensor], bases: Sequence[Basis], ridges: Sequence[float]
 ) -> Limit | None:
     """Of squared leave-one-out errors over those of the mean: losses of all samples and the bases of the parts."""
-    constant = constant_losses(inputs)
+    inputs, groups = targets.inputs, targets.groups
+    constant = constant_losses(inputs, groups)
     part_losses, part_constant = torch.zeros_like(losses), torch.zeros_like(losses)
     for rows, basis in zip(parts, bases, strict=True):
-        part_losses[rows] = choose_ridge(basis, inputs[rows], ridges).losses
-        part_constant[rows] = constant_losses(inputs[rows])
+        own = None if groups is None else in_order(groups[rows])
+        part_losses[rows] = choose_ridge(basis, inputs[rows], ridges, own).losses
+        part_constant[rows] = constant_losses(inputs[rows], own)
     if not float(part_constant.sum()) > 0:
         return None
     whole, half = float(losses.sum() / constant.sum()), float(part_losses.sum() / part_constant.sum())
     spread = 2 * (losses - whole * constant) / constant.mean()
     spread -= (part_losses - half * part_constant) / part_constant.mean()
-    return _limit(whole, half, spread)
+    return _limit(whole, half, spread, groups)
 
 
 def zy_limit(
@@ -72,8 +86,10 @@ def zy_limit(
         if part.classes == 1:
             return None
         half[rows] = part_losses(part, basis)
-    return _limit(float(losses.nanmean()), float(half.nanmean()), (2 * losses - half)[~(losses + half).isnan()])
+    judged = ~(losses + half).isnan()
+    groups = None if targets.groups is None else targets.groups[judged]
+    return _limit(float(losses.nanmean()), float(half.nanmean()), (2 * losses - half)[judged], groups)
 
 
-def _limit(whole: float, half: float, spread: Tensor) -> Limit:
-    return Limit(max(0.0, 2 * whole - half), float(spread.std()) / math.sqrt(len(spread)), half)
+def _limit(whole: float, half: float, spread: Tensor, groups: Tensor | None) -> Limit:
+    return Limit(max(0.0, 2 * whole - half), standard_error(spread, groups), half)

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from infoplane.measures.decoding.gram import Basis
+from infoplane.measures.decoding.left_out import constant_group_residuals, leave_groups_out
+from infoplane.measures.groups import standard_error
 
 AT_ONCE = 1 << 22
 """Residuals held at a time."""
@@ -109,64 +111,68 @@ def _curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tenso
         yield (residuals if rest is None else residuals + rest) / shares[:, :, None]
 
 
-def loss_curve(basis: Basis, projected: Tensor, ridges: Sequence[float], rest: Tensor | None = None) -> list[float]:
-    """Sum of squared leave-one-out residuals at every ridge, in `SEARCH_DTYPE`."""
+def loss_curve(
+    basis: Basis,
+    projected: Tensor,
+    ridges: Sequence[float],
+    rest: Tensor | None = None,
+    groups: Tensor | None = None,
+) -> list[float]:
+    """Sum of squared leave-one-out residuals at every ridge, in `SEARCH_DTYPE`; with groups, these are left out."""
+    if groups is not None:
+        return [float(leave_groups_out(basis, projected, one, groups, rest).square().sum()) for one in ridges]
     return [float(one) for some in _curve(basis, projected, ridges, rest) for one in some.square().sum((1, 2))]
 
 
-def constant_losses(inputs: Tensor) -> Tensor:
-    """Squared leave-one-out error of the mean of the others, shape (n,)."""
+def constant_losses(inputs: Tensor, groups: Tensor | None = None) -> Tensor:
+    """Squared leave-one-out error of the mean of the others, shape (n,); with groups, of the other groups."""
     n = len(inputs)
+    if groups is not None:
+        return constant_group_residuals(inputs, groups).square_().sum(1)
     return (inputs - inputs.mean(0)).square_().sum(1) * (n / (n - 1)) ** 2
 
 
-def normalised_error(losses: Tensor, constant: Tensor) -> tuple[float, float]:
-    """Held-out squared losses over those of the constant predictor, and the standard error over samples.
+def normalised_error(losses: Tensor, constant: Tensor, groups: Tensor | None = None) -> tuple[float, float]:
+    """Held-out squared losses over those of the constant predictor, and the standard error over samples, or groups.
 
-    The error is of a ratio of two means over the same samples (delta method). losses, constant: shape (n,).
+    The error is of a ratio of two means over the same samples (delta method). losses, constant, groups: shape (n,).
     """
     value = float(losses.sum() / constant.sum())
-    spread = (losses - value * constant).std() / constant.mean()
-    return value, float(spread) / math.sqrt(len(losses))
+    return value, standard_error((losses - value * constant) / constant.mean(), groups)
 
 
-def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float]) -> Choice:
-    """The ridge with the least leave-one-out error: the best of a descending grid, then one parabolic step."""
-    if basis.beyond is not None:
-        return _choose_by_projections(basis, inputs, ridges)
-    projected = basis.vectors.T @ inputs
-    sums = loss_curve(basis, projected, ridges)
-    best = min(range(len(sums)), key=sums.__getitem__)
-    candidates = [Choice(constant_losses(inputs), math.inf, "")]
-    for ridge in (ridges[best], vertex(ridges, sums, best)):
-        if ridge is not None:
-            edge = "ridge:low" if ridge == ridges[-1] else ""
-            candidates.append(Choice(leave_one_out(basis, projected, ridge).square().sum(1), ridge, edge))
-    return min(candidates, key=lambda choice: float(choice.losses.sum()))
+def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float], groups: Tensor | None = None) -> Choice:
+    """The ridge with the least leave-one-out error: the best of a descending grid, then one parabolic step.
 
-
-def _choose_by_projections(basis: Basis, inputs: Tensor, ridges: Sequence[float]) -> Choice:
-    """`choose_ridge` for many samples: inputs of more than `SKETCH` dimensions are judged by random projections.
-
-    These keep the order of the ridges' errors; the errors of the one that is chosen are those of the whole inputs.
+    groups: ids from 0 on, shape (n,), of samples that are left out together. With explicit features, for many samples,
+    inputs of more than `SKETCH` dimensions are judged by random projections, which keep the order of the ridges'
+    errors; the errors of the one that is chosen are those of the whole inputs.
     """
+    few = basis.beyond is not None
     seen = inputs
-    if inputs.shape[1] > SKETCH:
+    if few and inputs.shape[1] > SKETCH:
         signs = np.random.default_rng(0).choice([-1.0, 1.0], (inputs.shape[1], SKETCH))
         seen = inputs @ torch.as_tensor(signs, device=inputs.device)
     projected = basis.vectors.T @ seen
     rest = unreached(basis, seen, projected)
-    sums = loss_curve(basis, projected, ridges, rest)
+    sums = loss_curve(basis, projected, ridges, rest, groups)
     best = min(range(len(sums)), key=sums.__getitem__)
-    chosen = ridges[best]
-    between = vertex(ridges, sums, best)
-    if between is not None and loss_curve(basis, projected, [between], rest)[0] < sums[best]:
-        chosen = between
-    edge = "ridge:low" if chosen == ridges[-1] else ""
-    candidates = (
-        Choice(constant_losses(inputs), math.inf, ""),
-        Choice(squared_losses(basis, inputs, chosen), chosen, edge),
-    )
+    tried = [ridges[best]]
+    if (between := vertex(ridges, sums, best)) is not None:
+        better = not few or loss_curve(basis, projected, [between], rest, groups)[0] < sums[best]
+        tried = [between] if few and better else tried if few else [*tried, between]
+    candidates = [Choice(constant_losses(inputs, groups), math.inf, "")]
+    for ridge in tried:
+        edge = "ridge:low" if ridge == ridges[-1] else ""
+        if groups is not None:
+            whole = basis.vectors.T @ inputs
+            residuals = leave_groups_out(basis, whole, ridge, groups, unreached(basis, inputs, whole))
+            losses = residuals.square_().sum(1)
+        elif few:
+            losses = squared_losses(basis, inputs, ridge)
+        else:
+            losses = leave_one_out(basis, projected, ridge).square().sum(1)
+        candidates.append(Choice(losses, ridge, edge))
     return min(candidates, key=lambda choice: float(choice.losses.sum()))
 
 
@@ -190,7 +196,7 @@ def squared_losses(basis: Basis, targets: Tensor, ridge: float) -> Tensor:
     return losses
 
 
-def score_losses(basis: Basis, one_hot: Tensor, ridges: Sequence[float]) -> Tensor:
+def score_losses(basis: Basis, one_hot: Tensor, ridges: Sequence[float], groups: Tensor | None = None) -> Tensor:
     """Cross-entropy of softmax(a S), S the leave-one-out scores of ridge regression on labels, nats, shape (n,).
 
     At the ridge and a = 1, 2, 4, ... 32 that make it least. Biased up, so it only screens bandwidths for the
@@ -199,7 +205,11 @@ def score_losses(basis: Basis, one_hot: Tensor, ridges: Sequence[float]) -> Tens
     labels = one_hot.T
     projected = basis.vectors.T @ labels
     rest = unreached(basis, labels, projected)
-    scores = labels - torch.cat(list(_curve(basis, projected, ridges, rest))).double()
+    if groups is None:
+        left_out = torch.cat(list(_curve(basis, projected, ridges, rest))).double()
+    else:
+        left_out = torch.stack([leave_groups_out(basis, projected, one, groups, rest) for one in ridges])
+    scores = labels - left_out
     own = (scores * labels).sum(2)
     powers, found = scores.exp(), []
     for sharpness in (1, 2, 4, 8, 16, 32):

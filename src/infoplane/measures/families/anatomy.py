@@ -38,6 +38,7 @@ from infoplane.measures.counterfactuals import (
 from infoplane.measures.decoding.ridge import decades, normalised_error
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.families import linear
+from infoplane.measures.groups import standard_error
 from infoplane.measures.subject import Addition, Measured, Subject, Survey
 from infoplane.measures.targets import Targets
 from infoplane.options import require
@@ -196,7 +197,7 @@ def _informative(
     if options.subspace == "components":
         basis = principal_basis(s, options.share)
     else:
-        basis = decoder_basis(s, targets.inputs, options.share, ridges)
+        basis = decoder_basis(s, targets.inputs, options.share, ridges, targets.groups)
     detail = canonical({"subspace": options.subspace, "share": options.share, "dimensions": basis.shape[1]})
     parts = {"s": restrict(s, basis), "f": restrict(f, basis)}
     parts["z"] = parts["s"] + parts["f"]
@@ -236,6 +237,7 @@ def _told(
 ) -> Iterator[Estimate]:
     """Z-X and Z-Y from held-out losses of X and of Y; constant: what was decoded does not vary."""
     targets, of_mean = decoders.targets, decoders.constant_x()
+    groups = None if targets.groups is None else targets.groups[decoders.folds >= 0]
     more = {"folds": len(decoders.training), "detail": detail}
     for measure, unit, reference, known in (
         ("zx", "nmse", 1.0, "" if bool(of_mean.sum() > 0) else "constant input"),
@@ -247,7 +249,8 @@ def _told(
         elif not known and constant:
             value, known = reference, "constant"
         elif not known and measure == "zx":
-            value, stderr = normalised_error(losses[0](), of_mean)
+            value, stderr = normalised_error(losses[0](), of_mean, groups)
         elif not known:
-            value, stderr = _mean(losses[1]())
+            held_out = losses[1]()
+            value, stderr = float(held_out.mean()), standard_error(held_out, groups)
         yield _estimate(f"{measure}_{name}", unit, value, z, reference=reference, stderr=stderr, note=known, **more)

@@ -11,6 +11,7 @@ from infoplane.measures.decoding.decode import footprint as exact_footprint
 from infoplane.measures.decoding.ridge import choose_ridge, decades, score_losses
 from infoplane.measures.decoding.views import Kernel, Scale, SomeLandmarks, WholeGram, kernel_view
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.groups import in_order
 from infoplane.measures.targets import Targets, rotate_to_rank
 from infoplane.options import require
 
@@ -76,15 +77,16 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         everyone = targets.n <= options.screen
         some = slice(None) if everyone else targets.subset(options.screen, options.seed)
         inputs = targets.inputs if everyone else rotate_to_rank(targets.inputs[some])
+        groups = None if targets.groups is None else in_order(targets.groups[some])
         errors, scores = [], []
         for width in widths:
             basis = kernels[width].basis if isinstance(some, slice) else view.some(width, some)
-            errors.append(float(choose_ridge(basis, inputs, ridges).losses.sum()))
-            scores.append(float(score_losses(basis, targets.one_hot[:, some], ridges).mean()))
+            errors.append(float(choose_ridge(basis, inputs, ridges, groups).losses.sum()))
+            scores.append(float(score_losses(basis, targets.one_hot[:, some], ridges, groups).mean()))
         order = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
         finalists = [index for index in order if errors[index] <= CLOSE * errors[order[0]]]
         tried = _with_linear(kernels, [widths[index] for index in finalists])
-        choices = [choose_ridge(kernel.basis, targets.inputs, ridges) for kernel in tried]
+        choices = [choose_ridge(kernel.basis, targets.inputs, ridges, targets.groups) for kernel in tried]
         best = min(range(len(tried)), key=[float(choice.losses.sum()) for choice in choices].__getitem__)
         of_label = widths[min(range(len(widths)), key=scores.__getitem__)]
         return Kernels(tried[best], choices[best], _with_linear(kernels, [of_label]))

@@ -51,7 +51,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
 
     def choose(view: WholeGram | AllFeatures | SomeLandmarks) -> Kernels:
         kernel = view.kernel(math.inf)
-        return Kernels(kernel, choose_ridge(kernel.basis, targets.inputs, ridges), [kernel])
+        return Kernels(kernel, choose_ridge(kernel.basis, targets.inputs, ridges, targets.groups), [kernel])
 
     search = Search(ridges, options.folds, options.seed, options.extrapolate)
     return decode(z, targets, lambda flat: linear_view(flat, targets, scale), choose, search)

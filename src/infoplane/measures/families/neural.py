@@ -29,6 +29,7 @@ from infoplane.measures.decoding.ridge import normalised_error
 from infoplane.measures.decoding.splitwise import principal_components
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.groups import standard_error
 from infoplane.measures.subject import Measured, Subject, Survey, content
 from infoplane.measures.targets import Targets
 from infoplane.options import require, require_positive
@@ -175,7 +176,7 @@ def _decode(
         weights_x = trained.fit.parameters
         for place, index in enumerate(able):
             judged = judge_inputs(trained.outputs[place], components[place], x.coordinates, splits, options.linear)
-            found[index][0] = _estimate(found[index][0], judged, trained.fit, place, splits, about, options)
+            found[index][0] = _estimate(found[index][0], judged, trained.fit, place, splits, about, options, targets)
     else:
         for index in able:
             found[index][0] = replace(found[index][0], note="constant input")
@@ -186,7 +187,7 @@ def _decode(
         weights_y = trained.fit.parameters
         for place, index in enumerate(able):
             judged = judge_labels(trained.outputs[place], components[place], targets, splits, options.linear)
-            found[index][1] = _estimate(found[index][1], judged, trained.fit, place, splits, about, options)
+            found[index][1] = _estimate(found[index][1], judged, trained.fit, place, splits, about, options, targets)
     else:
         for index in able:
             found[index][1] = one_class(found[index][1])
@@ -198,16 +199,24 @@ def _schedule(options: Options) -> Schedule:
 
 
 def _estimate(
-    blank: Estimate, judged: Decoded, fit: Fit, place: int, splits: Splits, about: dict[str, Any], options: Options
+    blank: Estimate,
+    judged: Decoded,
+    fit: Fit,
+    place: int,
+    splits: Splits,
+    about: dict[str, Any],
+    options: Options,
+    targets: Targets,
 ) -> Estimate:
     """The value with its standard error over samples, and how training went in ``detail``."""
     count, held_out = len(splits), len(judged.losses)
-    own = slice(place * count, (place + 1) * count)
+    own, tested = slice(place * count, (place + 1) * count), torch.cat(splits.test)
+    groups = None if targets.groups is None else targets.groups[tested]
     if blank.unit == "nmse":
-        value, stderr = normalised_error(judged.losses, judged.constant)
+        value, stderr = normalised_error(judged.losses, judged.constant, groups)
         total = float(judged.constant.sum())
     else:
-        value, stderr = float(judged.losses.mean()), float(judged.losses.std()) / math.sqrt(held_out)
+        value, stderr = float(judged.losses.mean()), standard_error(judged.losses, groups)
         total = held_out
     diverged = int(fit.diverged[own].sum())
     at_limit = float(fit.limited[own].double().mean())
@@ -240,9 +249,9 @@ def _estimate(
         value=value,
         stderr=stderr,
         edge="epochs:high" if at_limit else "",
-        note="; ".join(notes),
+        note="; ".join(filter(None, [*notes, targets.note])),
         detail=canonical(detail),
-        blocks=blocks(judged.losses, torch.cat(splits.test), total),
+        blocks=blocks(judged.losses, tested, total, targets.groups),
     )
 
 
