@@ -24,7 +24,11 @@ def archive_left_out(wildcards):
 def archive_given(wildcards):
     """The configuration files as they were written."""
     require_here("archive")
-    return [os.path.relpath(path) for path in workflow.configfiles]
+    paths = [os.path.relpath(path) for path in workflow.configfiles]
+    for path in paths:
+        if "{" in path:
+            refuse(f"archive: Snakemake takes the brace in {path} for a wildcard: give the file another name")
+    return paths
 
 
 def archive_config(wildcards):
