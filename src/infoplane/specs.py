@@ -250,3 +250,5 @@ class TruthsSpec(Spec):
     """Sample sizes."""
     distributions: list[str]
     """Patterns (fnmatch) over the distributions' names."""
+    coverage_draws: int = 0
+    """Repeats at least, where it is judged whether intervals hold the truth."""

@@ -19,6 +19,11 @@ VERDICTS = {
     ABSENT: "no estimate; the note says why",
 }
 
+FEWEST = 40
+"""Draws from which a share of intervals that hold the truth is told."""
+
+SURE = 1.96
+
 KEYS = ["distribution", "group", "measure", "family", "n"]
 
 
@@ -30,7 +35,9 @@ class Accuracy:
     low, high (smallest and largest repeat), error (median absolute), standard_error (of the mean over repeats),
     extrapolated, extrapolated_error, optimal_error (median absolute, of the best decoder on the same samples),
     floor (what a formula leaves to a good estimator, of the median absolute error; null where none is known), stderr
-    and calibration (medians of the estimator's own), seconds, limit, verdict, both also of the extrapolated one, note.
+    and calibration (medians of the estimator's own), coverage (share of draws in which value +- 1.96 stderr holds the
+    truth, where that is judged), coverage_unnoted (the same of the draws without a note), noted (share of draws with
+    one), seconds, limit, verdict, both also of the extrapolated one, note.
     """
 
     rows: pl.DataFrame
@@ -78,9 +85,15 @@ def summarised(draws: pl.DataFrame, kinds: dict[str, str]) -> pl.DataFrame:
         .otherwise(off)
     )
     estimate = pl.col("estimate")
+    held = (pl.col("estimate") - pl.col("truth")).abs() <= SURE * pl.col("stderr")
+    told, plain = pl.col("held").count() >= FEWEST, pl.col("note") == ""
     notes = pl.col("note").filter(pl.col("note") != "").unique(maintain_order=True)
     rows = (
-        draws.with_columns(crossed.alias("off"), pl.col("note").fill_null(""))
+        draws.with_columns(
+            crossed.alias("off"),
+            pl.col("note").fill_null(""),
+            pl.when(pl.col("judged") & (pl.col("bound") == "")).then(held).alias("held"),
+        )
         .group_by(KEYS, maintain_order=True)
         .agg(
             pl.col("bound", "unit", "truth", "d").first(),
@@ -95,6 +108,9 @@ def summarised(draws: pl.DataFrame, kinds: dict[str, str]) -> pl.DataFrame:
             (pl.col("optimal") - pl.col("truth")).abs().median().alias("optimal_error"),
             (pl.col("optimal") - estimate).abs().median().alias("from_optimal"),
             pl.col("floor", "stderr", "calibration", "seconds").median(),
+            pl.when(told).then(pl.col("held").mean()).alias("coverage"),
+            pl.when(told).then(pl.col("held").filter(plain).mean()).alias("coverage_unnoted"),
+            (~plain).filter(estimate.is_not_null()).mean().alias("noted"),
             notes.str.join("; ").alias("note"),
         )
     )
@@ -129,9 +145,17 @@ def summarised(draws: pl.DataFrame, kinds: dict[str, str]) -> pl.DataFrame:
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Per family and measure: of how many distributions and sizes it is right, and which verdicts the others have."""
+    """Per family and measure: of how many distributions and sizes it is right, and which verdicts the others have.
+
+    coverage: how often intervals hold the truth, over all draws without a note where that is judged; noted: the share
+    of those draws that have a note.
+    """
+    judged = pl.col("coverage").is_not_null()
+    unnoted = pl.when(judged).then(pl.col("repeats") * (1 - pl.col("noted"))).otherwise(0.0)
     return rows.group_by("family", "measure", maintain_order=True).agg(
         (pl.col("verdict") != ABSENT).sum().alias("measured"),
         *((pl.col("verdict") == verdict).sum().alias(verdict) for verdict in VERDICTS),
+        ((pl.col("coverage_unnoted") * unnoted).sum() / unnoted.sum()).fill_nan(None).alias("coverage"),
+        (1 - unnoted.sum() / pl.col("repeats").filter(judged).sum()).fill_nan(None).alias("noted"),
         pl.col("seconds").median(),
     )

@@ -109,7 +109,7 @@ def _data(plan: Plan) -> tuple[float, float]:
 
 def _truths(plan: Plan) -> tuple[float, float]:
     largest = max(max(spec.samples) for spec in plan.truths.values())
-    draws = max(spec.seeds * len(spec.samples) for spec in plan.truths.values())
+    draws = max(max(spec.seeds, spec.coverage_draws) * len(spec.samples) for spec in plan.truths.values())
     return 64.0 * largest**2, 60.0 * draws
 
 

@@ -160,6 +160,9 @@ class AccuracyOfOne(Section):
     """What differs for one measure family; null: as for all."""
 
     seeds: int | None = Field(None, ge=2, le=MOST_DRAWS, description="repeats per distribution")
+    coverage_draws: int | None = Field(
+        None, ge=0, le=MOST_DRAWS, description="repeats at least, where intervals are judged"
+    )
     samples: Samples | None = Field(None, min_length=1, description="sample sizes")
     distributions: list[str] | None = Field(None, min_length=1, description="patterns over the distributions' names")
 
@@ -168,6 +171,13 @@ class Accuracy(Section):
     """What ``snakemake accuracy`` draws for every measure family from distributions whose values are known."""
 
     seeds: int = Field(10, ge=2, le=MOST_DRAWS, description="repeats per distribution and sample size")
+    coverage_draws: int = Field(
+        0,
+        ge=0,
+        le=MOST_DRAWS,
+        description="repeats at least for continuous distributions of up to 4 dimensions; from 40 on the table says how "
+        "often value +- 1.96 stderr holds the truth",
+    )
     samples: Samples = Field([1000], min_length=1, description="sample sizes")
     distributions: list[str] = Field(["*"], min_length=1, description="patterns over the distributions' names")
     families: dict[str, AccuracyOfOne] = Field({}, description="label of a measure -> what differs for it")

@@ -13,6 +13,7 @@ from infoplane import registry
 from infoplane.activations.file import Site
 from infoplane.measures.decoding.side_by_side import side_by_side
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.information.possible import noted
 from infoplane.measures.subject import Measured, Subject, Survey, content
 from infoplane.options import NoOptions
 from infoplane.progress import progress
@@ -73,7 +74,7 @@ def measured_rows(spec: MeasuresSpec, subject: Subject, labels: dict[str, Any]) 
         | {"site": found.site, "part": found.part, "depth": found.depth}
         | vars(estimate)
         for found in surveyed
-        for estimate in found.estimates
+        for estimate in noted(found.estimates, lambda: subject.targets.entropy)
     ]
 
 

@@ -13,6 +13,7 @@ from infoplane.errors import UserError, nearest
 from infoplane.measures.arrays import as_ids, as_inputs, as_labels, as_samples
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.foreign import ForeignSubject
+from infoplane.measures.information.possible import noted
 from infoplane.measures.job import measured_rows, write
 from infoplane.measures.targets import prepare
 from infoplane.options import NoOptions, typed
@@ -69,8 +70,7 @@ def measure(
     if groups is not None and len(groups) != n:
         raise UserError(f"z has {n} samples, group has {len(groups)}.")
     targets = prepare(inputs, labels, representation.device, groups)
-    found: list[Estimate] = module.estimate(representation, targets, chosen)
-    return found
+    return noted(module.estimate(representation, targets, chosen), lambda: targets.entropy)
 
 
 def measure_file(

@@ -7,7 +7,7 @@ import polars as pl
 from markupsafe import Markup
 
 from infoplane.charts import render, vega
-from infoplane.charts.accuracy import ABSENT, MARKS, VERDICTS, WRONG, Accuracy, scores
+from infoplane.charts.accuracy import ABSENT, FEWEST, MARKS, VERDICTS, WRONG, Accuracy, scores
 from infoplane.charts.accuracy_chart import QUANTITIES
 from infoplane.report.page import TEMPLATES, dressing
 from infoplane.storage.atomic import write_text
@@ -18,7 +18,7 @@ ROUNDING = 1e-15
 def write(accuracy: Accuracy, spec: dict[str, Any], output: Path) -> None:
     """Write the page, atomically; it holds everything it shows."""
     environment = render.templates(TEMPLATES)
-    environment.filters |= {"value": value, "seconds": seconds}
+    environment.filters |= {"value": value, "seconds": seconds, "share": share}
     page = environment.get_template("accuracy.html.j2")
     write_text(output, page.render(contents(accuracy, spec)))
 
@@ -40,6 +40,7 @@ def contents(accuracy: Accuracy, spec: dict[str, Any]) -> dict[str, Any]:
         "marks": MARKS,
         "verdicts": VERDICTS,
         "absent": ABSENT,
+        "fewest": FEWEST,
         "metadata": accuracy.metadata,
         "chart": {"title": spec["usermeta"]["title"], "notes": spec["usermeta"]["notes"]},
         "spec": Markup(render.script_json(shown)),
@@ -62,6 +63,11 @@ def value(number: float | None) -> str:
         return "–"
     text = "0" if abs(number) < ROUNDING else f"{number:.3f}" if abs(number) >= 0.0005 else f"{number:.0e}"
     return text.replace("-", "−")
+
+
+def share(number: float | None) -> str:
+    """A share in percent; or a dash."""
+    return "–" if number is None else f"{number:.0%}"
 
 
 def seconds(number: float | None) -> str:

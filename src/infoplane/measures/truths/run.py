@@ -15,6 +15,7 @@ import torch
 from infoplane import registry
 from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.information.possible import noted
 from infoplane.measures.targets import prepare
 from infoplane.measures.truths import all_truths
 from infoplane.measures.truths.truth import Truth
@@ -42,11 +43,18 @@ SCHEMA = pa.schema(
         ("extrapolated", pa.float64()),
         ("stderr", pa.float64()),
         ("calibration", pa.float64()),
+        ("judged", pa.bool_()),
         ("note", pa.string()),
         ("seconds", pa.float64()),
     ]
 )
-"""truth, estimate and what belongs to it are in nats, or shares of a variance, whatever the family emits."""
+"""truth, estimate and what belongs to it are in nats, or shares of a variance, whatever the family emits.
+
+judged: whether the distribution is one of those on which intervals are judged.
+"""
+
+LOW = 4
+"""Dimensions up to which intervals are judged, of continuous distributions."""
 
 SURVEYS = "measures whole runs only"
 LEFT_OUT = "left out by the configuration"
@@ -81,7 +89,8 @@ def run(spec: TruthsSpec, output: Path, label: str, device: torch.device) -> Non
     if hasattr(family, "estimate"):
         for truth, n in progress([(truth, n) for truth in chosen for n in spec.samples], f"truths: {label}"):
             try:
-                rows += measured_rows(family, options, truth, n, spec.seeds, device)
+                seeds = max(spec.seeds, spec.coverage_draws if intervals_judged(truth) else 0)
+                rows += measured_rows(family, options, truth, n, seeds, device)
             except UserError as error:
                 absent.append(Absent(truth, str(error), n))
         if not rows and absent:
@@ -119,7 +128,7 @@ def measured_rows(family: Any, options: Any, truth: Truth, n: int, seeds: int, d
         z, x, labels = truth.draw(rng, n // truth.multiple * truth.multiple)
         targets = prepare(x, labels, device)
         started = time.perf_counter()
-        found = family.estimate(tensor(z, device), targets, options)
+        found = noted(family.estimate(tensor(z, device), targets, options), lambda: targets.entropy)  # noqa: B023
         seconds = time.perf_counter() - started
         if truth.again:
             found = changes(found, family.estimate(tensor(truth.again(rng, z), device), targets, options))
@@ -133,6 +142,11 @@ def measured_rows(family: Any, options: Any, truth: Truth, n: int, seeds: int, d
             about["floor"] = floor.get(one.measure)
             rows.append(described(truth, one.measure) | in_nats(one) | about)
     return rows
+
+
+def intervals_judged(truth: Truth) -> bool:
+    """Whether this is a continuous distribution of few dimensions, whose truth intervals have to hold."""
+    return truth.continuous and truth.dimension <= LOW
 
 
 def tensor(z: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -149,6 +163,7 @@ def described(truth: Truth, measure: str) -> Row:
         "measure": measure,
         "bound": suffix if suffix in ("upper", "lower") and not truth.again else "",
         "truth": truth.truth_of(measure),
+        "judged": intervals_judged(truth),
     }
 
 

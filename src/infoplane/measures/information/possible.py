@@ -1,0 +1,37 @@
+"""Notes on values that information cannot have: one place for every family."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from infoplane.measures.estimate import Estimate
+
+SURE = 1.96
+ROUNDING = 1e-9
+
+
+def noted(estimates: Sequence[Estimate], label_entropy: Callable[[], float]) -> list[Estimate]:
+    """The estimates of one activation; what information cannot be is said in the note.
+
+    label_entropy: H(Y) in nats. I below 0, and I(Z;Y) or I(X;Z|Y) above I(X;Z), by more than the intervals value +-
+    1.96 stderr; I(Z;Y) above H(Y) at all.
+    """
+    whole = next((one for one in estimates if one.measure == "ixz"), None)
+    return [_noted(one, whole, label_entropy) for one in estimates]
+
+
+def _noted(one: Estimate, whole: Estimate | None, label_entropy: Callable[[], float]) -> Estimate:
+    if one.unit not in ("nats", "bits") or one.value is None or one.measure.partition("_")[0] not in ("ixz", "izy"):
+        return one
+    notes, slack = [one.note], SURE * (one.stderr or 0.0) + ROUNDING
+    if one.value < -slack:
+        notes.append("below 0 by more than its interval: no information is")
+    if one.measure.startswith("izy"):
+        most = label_entropy() / (math.log(2) if one.unit == "bits" else 1)
+        if one.value > most + ROUNDING:
+            notes.append(f"above H(Y) = {most:.3g} {one.unit}: no I(Z;Y) is")
+    known = whole if whole and whole.value is not None and "constant" not in whole.note else None
+    most_of_x = math.inf if known is None or known.value is None else known.value + SURE * (known.stderr or 0.0)
+    if one.measure in ("izy", "ixz_given_y") and one.value - slack > most_of_x:
+        notes.append("above I(X;Z) by more than both intervals: not where Z is made of X")
+    return replace(one, note="; ".join(filter(None, notes)))
