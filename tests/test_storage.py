@@ -1,19 +1,23 @@
 """The data contract on disk: one tensor at a time, atomically, the same bytes every time, open to other tools."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from infoplane.errors import UserError
 from infoplane.storage.atomic import atomic_path, write_text
 from infoplane.storage.checkpoints import CheckpointFile, read_tensors, write_tensors
-from infoplane.storage.parquet import read_rows
+from infoplane.storage.parquet import read_rows, write_rows
 from infoplane.storage.tensors import TensorFile, TensorWriter
 
 RNG = np.random.default_rng(0)
@@ -163,8 +167,72 @@ def test_missing_truncated_and_foreign_checkpoints(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense")
     with pytest.raises(UserError, match="is not a complete safetensors file"):
         CheckpointFile(path)
-    from safetensors.torch import save_file
-
     save_file({"w": torch.zeros(1)}, path)
     with pytest.raises(UserError, match="was not written by infoplane"):
         CheckpointFile(path)
+
+
+# --- damage
+
+
+def rows(path: Path) -> None:
+    write_rows(path, pa.table({"value": np.arange(300.0), "note": [f"{i}" for i in range(300)]}), {"who": "test"})
+
+
+def tensors(path: Path) -> None:
+    write_tensors(path, {f"{step:08d}/w": torch.arange(60.0) + step for step in (0, 3)}, {"steps": [0, 3]})
+
+
+def read_checkpoints(path: Path) -> object:
+    file = CheckpointFile(path)
+    return file.metadata, [(name, value.tolist()) for step in (0, 3) for name, value in file.load(step).items()]
+
+
+def read_dump(path: Path) -> object:
+    file = TensorFile(path)
+    groups = {file.first_key(group, "step"): file.tensor("b", [group]).tolist() for group in range(file.row_groups)}
+    return file.metadata, groups, file.tensor("a").tolist(), file.key("sample").tolist()
+
+
+def read_table(path: Path) -> object:
+    table, values = read_rows(path)
+    return table.to_pydict(), values
+
+
+KINDS = [
+    ("t.parquet", write, read_dump),
+    ("t.parquet", rows, read_table),
+    ("t.safetensors", tensors, read_checkpoints),
+    ("t.safetensors", tensors, lambda path: str(read_tensors(path))),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "read"), KINDS)
+@pytest.mark.parametrize("by", [b"\0" * 200, b"1", b"\xff" * 9])
+def test_damage_anywhere_is_one_sentence(
+    name: str, make: Callable[[Path], None], read: Callable[[Path], object], by: bytes, tmp_path: Path
+) -> None:
+    """Never other values: where a few bytes of no meaning are overwritten, the same ones."""
+    path = tmp_path / name
+    make(path)
+    whole, truth, found = path.read_bytes(), read(path), 0
+    for start in range(0, len(whole) - len(by), 61):
+        path.write_bytes(whole[:start] + by + whole[start + len(by) :])
+        try:
+            assert read(path) == truth
+        except UserError as error:
+            assert str(path) in str(error) and re.search(
+                "delete it and run the workflow again|not written by infoplane", str(error)
+            )
+            found += 1
+    assert found > len(whole) / 61 / 2
+
+
+def test_a_file_of_an_older_version_is_one_sentence(tmp_path: Path) -> None:
+    old = pa.table({"x": [1]}).replace_schema_metadata({"infoplane": "{}"})
+    pq.write_table(old, tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"t\.parquet was written by an older version of infoplane: delete it"):
+        read_rows(tmp_path / "t.parquet")
+    save_file({"w": torch.zeros(1)}, tmp_path / "t.safetensors", metadata={"infoplane": '{"steps":[]}'})
+    with pytest.raises(UserError, match=r"t\.safetensors was written by an older version of infoplane: delete it"):
+        CheckpointFile(tmp_path / "t.safetensors")

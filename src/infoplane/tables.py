@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import polars.exceptions
 
 from infoplane.errors import UserError
 from infoplane.storage.parquet import metadata as read_metadata
@@ -151,9 +150,8 @@ def collect(
             if measured:
                 seen.append(measured | {"family": family})
         states.append(state)
-    sources = [path for run in runs for path in run.measures.values()]
-    all_values = _collected(values, MEASURES, MEASURES_ORDER, sources).pipe(with_capacity_gap).pipe(with_dpi_excess)
-    all_histories = _collected(histories, HISTORY, HISTORY_ORDER, [run.history for run in runs])
+    all_values = _collected(values, MEASURES, MEASURES_ORDER).pipe(with_capacity_gap).pipe(with_dpi_excess)
+    all_histories = _collected(histories, HISTORY, HISTORY_ORDER)
     summary = _summary(config, states, seen, all_values)
     for path, table in ((measures, all_values), (history, all_histories)):
         write_rows(path, table.to_arrow(compat_level=pl.CompatLevel.oldest()), summary)
@@ -180,25 +178,20 @@ def _frame(path: Path, found: dict[str, Any] | None, columns: Columns, keys: dic
     status = pl.lit(_state(found)["status"]).alias("status")
     if found is None:
         return pl.LazyFrame([keys], schema=columns).with_columns(status)
-    scan = pl.scan_parquet(path, glob=False)
-    present = scan.collect_schema().names()
+    rows = pl.from_arrow(read_rows(path)[0])
+    assert isinstance(rows, pl.DataFrame)
+    present = rows.columns
     absent = [name for name in columns if name not in present and name not in keys]
     if absent:
         raise UserError(f"{path} has no column '{absent[0]}': delete it and run the workflow again.")
     labels = [pl.lit(value).alias(name) for name, value in keys.items()]
-    return scan.with_columns(labels).select([pl.col(n).cast(t) for n, t in columns.items()] + [status])
+    return rows.lazy().with_columns(labels).select([pl.col(n).cast(t) for n, t in columns.items()] + [status])
 
 
-def _collected(frames: list[pl.LazyFrame], columns: Columns, order: list[str], sources: list[Path]) -> pl.DataFrame:
+def _collected(frames: list[pl.LazyFrame], columns: Columns, order: list[str]) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame(schema=columns | {"status": pl.String})
-    try:
-        return pl.concat(frames).sort(order, nulls_last=True).collect()
-    except (polars.exceptions.PolarsError, OSError):
-        for path in sources:  # which one is damaged: `read_rows` says so
-            if path.exists():
-                read_rows(path)
-        raise
+    return pl.concat(frames).sort(order, nulls_last=True).collect()
 
 
 def with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:

@@ -14,11 +14,9 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from infoplane.errors import UserError
-from infoplane.storage.atomic import atomic_path
-from infoplane.storage.parquet import encode_metadata, metadata, open_parquet
+from infoplane.storage.parquet import AGAIN, SealedWriter, metadata, open_parquet
 
 PAGE_BYTES = 1 << 20
 
@@ -41,29 +39,25 @@ class TensorWriter:
         described = {name: {"shape": list(shape), "dtype": dtype} for name, (shape, dtype) in tensors.items()}
         columns = [(name, pa.type_for_alias(kind)) for name, kind in keys.items()]
         columns += [(name, pa.binary(_nbytes(*tensor))) for name, tensor in tensors.items()]
-        self.schema = pa.schema(columns, metadata=encode_metadata({**values, "tensors": described}))
-        self._atomic = atomic_path(path)
-
-    def __enter__(self) -> Self:
-        self._writer = pq.ParquetWriter(
-            self._atomic.__enter__(),
-            self.schema,
+        self._sealed = SealedWriter(
+            path,
+            pa.schema(columns),
+            {**values, "tensors": described},
             compression="none",
             use_dictionary=False,
-            write_statistics=list(self.keys),
+            write_statistics=list(keys),
             data_page_size=PAGE_BYTES,
         )
+        self.schema = self._sealed.schema
+
+    def __enter__(self) -> Self:
+        self._sealed.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._writer.close()
-        except BaseException as closing:
-            self._atomic.__exit__(type(closing), closing, closing.__traceback__)
-            raise
-        self._atomic.__exit__(kind, error, trace)
+        self._sealed.__exit__(kind, error, trace)
 
     def write(self, keys: dict[str, np.ndarray], tensors: dict[str, np.ndarray]) -> None:
         """Write one row group: key columns and, for each tensor column, an array of shape (rows, *shape)."""
@@ -74,8 +68,7 @@ class TensorWriter:
                 raise ValueError(f"{name}: expected samples of shape {shape}, got {values.shape[1:]}")
             kind = self.schema.field(name).type
             arrays.append(pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, pa.py_buffer(values)]))
-        table = pa.table(arrays, schema=self.schema)
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+        self._sealed.write_table(pa.table(arrays, schema=self.schema))
 
 
 class TensorFile:
@@ -109,8 +102,8 @@ class TensorFile:
         wanted = list(range(self.row_groups)) if groups is None else groups
         try:
             return self._file.read_row_groups(wanted, columns=[name], use_threads=False).column(0)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{self.path} is damaged ({error}): delete it and run the workflow again.") from None
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{self.path} is damaged ({error}): {AGAIN}.") from None
 
     def key(self, name: str, groups: list[int] | None = None) -> np.ndarray:
         """A key column, shape (rows,)."""
