@@ -3,12 +3,14 @@
 They lie on a shelf that all experiments below one results folder share, so that no run is trained twice because two
 experiments name it, and no measure is taken twice because its activations had to be read again. What lies there are
 hard links: they take no room of their own as long as an experiment has the file, and Snakemake, which dates and removes
-the files that it knows, does not know of them. What is taken from the shelf is a copy.
+the files that it knows, does not know of them. What is taken from the shelf is a copy, and only if it still has the
+digest that it had when it was put there.
 """
 
 import contextlib
 import hashlib
 import shutil
+import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,13 +56,15 @@ class Shelf:
         """Copy what is kept under this key to the outputs, atomically one by one; whether it was there."""
         for kept in self._kept(key):
             try:
-                for place, output in zip(_places(kept, outputs), outputs, strict=True):
-                    with atomic_path(output) as temporary:
-                        shutil.copyfile(place, temporary)
+                places = zip(_places(kept, outputs), outputs, strict=True)
+                whole = all(_copied(place, output) for place, output in places)
             except FileNotFoundError:
                 continue  # it is being cleared away; another may be there, or else the job makes its own
-            self.keep(key, outputs)
-            return True
+            if whole:
+                self.keep(key, outputs)
+                return True
+            print(f"{kept} was changed since it was put there: it is not used", file=sys.stderr)
+            shutil.rmtree(kept, ignore_errors=True)
         return False
 
     def keep(self, key: str, outputs: Sequence[Path]) -> None:
@@ -76,8 +80,8 @@ class Shelf:
         making = entry / f".{name}"
         try:
             making.mkdir(parents=True)
-            for place, output in zip(_places(making, outputs), outputs, strict=True):
-                place.hardlink_to(output)
+            for index, output in enumerate(outputs):
+                (making / f"{index}.{_digest(output)}{output.suffix}").hardlink_to(output)
             making.rename(entry / name)
         except OSError:  # such links are not to be had here
             shutil.rmtree(making, ignore_errors=True)
@@ -117,4 +121,27 @@ def _unheld(kept: Path) -> int | None:
 
 
 def _places(kept: Path, outputs: Sequence[Path]) -> list[Path]:
-    return [kept / f"{index}{output.suffix}" for index, output in enumerate(outputs)]
+    """Where the outputs lie in an entry, their digests in their names; raises `FileNotFoundError` where one is gone."""
+    found = [sorted(kept.glob(f"{index}.*{output.suffix}")) for index, output in enumerate(outputs)]
+    if not all(found):
+        raise FileNotFoundError(kept)
+    return [paths[0] for paths in found]
+
+
+def _copied(place: Path, output: Path) -> bool:
+    """Copy a file of the shelf, atomically; False, and nothing is written, if it is not what was put there."""
+    with contextlib.suppress(_Changed), atomic_path(output) as temporary:
+        shutil.copyfile(place, temporary)
+        if f".{_digest(temporary)}." not in place.name:
+            raise _Changed
+        return True
+    return False
+
+
+class _Changed(Exception):
+    """A hard link is one file for all who have it, and somebody has written into it."""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
