@@ -277,7 +277,7 @@ def test_the_limit_is_the_line_through_brute_force_halves() -> None:
         values.append(np.square(refitted(features, x[rows], 0.1)).sum())
     bases = [centred_eigenbasis(gram.products[rows][:, rows]) for rows in parts]
     whole = choose_ridge(centred_eigenbasis(gram.products), targets.inputs, ridges)
-    limit = zx_limit(whole.losses, targets.inputs, parts, bases, ridges)
+    limit = zx_limit(whole.losses, targets, parts, bases, ridges)
     constants = [
         np.square(x[rows] - x[rows].mean(0)).sum() * (len(rows) / (len(rows) - 1)) ** 2
         for rows in (np.arange(80), *[rows.numpy() for rows in parts])

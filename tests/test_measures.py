@@ -76,6 +76,7 @@ def test_truths(family: str, measure: str, name: str) -> None:
         assert one.value is not None and one.stderr is not None
         # A held-out value lies below the truth by chance only, whatever the family.
         assert one.value > truth.values[measure] - 4 * one.stderr - 0.005
+        assert "too few samples" not in one.note
         errors.append(off(truth, measure, one.value, sample))
     if measure in truth.linear or family == "kernel":
         assert np.median(errors) < tolerance(measure, name, family).limit

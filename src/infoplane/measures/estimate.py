@@ -17,8 +17,8 @@ class Estimate:
     hyperparameters chosen at an end of their grid, such as ``ridge:low,bandwidth:high``. ridge: ``inf`` when the
     constant predictor won. folds: parts of the cross-validation; n for leave-one-out. detail: what else the family
     has to tell, as one canonical JSON object. blocks: the value on each of `BLOCKS` fixed parts of the samples (sample
-    i, or group i, is in part i modulo `BLOCKS`, the same at every checkpoint of every run), whose plain mean is the value; None
-    for what is no mean over samples, for no value, and for fewer judged samples than parts.
+    i, or group i, is in part i modulo `BLOCKS`, the same at every checkpoint of every run), whose plain mean is the
+    value; None for what is no mean over samples, for no value, and for fewer judged samples than parts.
     """
 
     measure: str

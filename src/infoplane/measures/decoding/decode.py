@@ -196,7 +196,9 @@ def _extrapolated(estimate: Estimate, limit: Limit | None) -> Estimate:
     if limit is None:
         return estimate
     detail = json.loads(estimate.detail) | {"value_at_half": limit.half, "extrapolated_stderr": limit.stderr}
-    return replace(estimate, extrapolated=limit.value, detail=canonical(detail))
+    assert estimate.value is not None and estimate.reference is not None
+    note = _joined(estimate.note, limit.note(estimate.value, estimate.reference))
+    return replace(estimate, extrapolated=limit.value, detail=canonical(detail), note=note)
 
 
 def _edges(choice: Choice, kernel: Kernel) -> str:

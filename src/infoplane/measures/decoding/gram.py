@@ -13,7 +13,7 @@ BLOCK = 1 << 24
 """Elements of Z that are widened to float64 at a time."""
 
 ROUNDING = 4 * torch.finfo(torch.float32).eps
-"""A feature whose range is below this share of its largest magnitude is constant up to rounding."""
+"""A feature whose range is below this share of its largest magnitude is constant up to float32's rounding."""
 
 ROUNDING_OF_DOUBLES = 4 * torch.finfo(torch.float64).eps
 """The same of a feature whose values are no float32."""
@@ -54,28 +54,34 @@ def standardised_blocks(z: Tensor, block: int) -> Iterator[Tensor]:
     float64, shape (n, some), of about ``block`` elements before constant features are dropped.
     """
     for part in z.split(max(1, block // len(z)), dim=1):
-        values = part.double()
-        kept = varying_features(values)
-        if not bool(kept.all()):
-            values = values[:, kept]
-        values = values - values.mean(0)
-        values /= values.square().mean(0).sqrt()
-        yield values
+        kept = varying_features(part)
+        yield standardised(part if bool(kept.all()) else part[:, kept])
+
+
+def standardised(z: Tensor) -> Tensor:
+    """Features of shape (n, d), all of which vary, with mean 0 and variance 1; float64."""
+    values = z.double()
+    if _exact(z):
+        # an offset or a unit that only float64 can hold costs no digits
+        values = values - values[0]
+        values /= values.abs().amax(0)
+    values = values - values.mean(0)
+    return values.div_(values.square().mean(0).sqrt())
 
 
 def varying_features(z: Tensor) -> Tensor:
-    """Which features of activations of shape (n, d) vary by more than float32's rounding; bool, shape (d,).
+    """Which features of activations of shape (n, d) vary by more than rounding; bool, shape (d,).
 
-    By more than float64's where their values are no float32, such as noise on a large offset.
+    By float64's in float64, as a large offset leaves small deviations there; else by float32's, in which activations
+    of fewer bits were computed too.
     """
     low, high = z.amin(0).double(), z.amax(0).double()
-    sizes = torch.maximum(low.abs(), high.abs())
-    varies = high - low > ROUNDING * sizes
-    if z.dtype == torch.float64:
-        finer = ~varies & (high - low > ROUNDING_OF_DOUBLES * sizes)
-        if bool(finer.any()):
-            varies[finer] = (z[:, finer].float() != z[:, finer]).any(0)
-    return varies
+    rounding = 4 * torch.finfo(torch.float64).eps if _exact(z) else ROUNDING
+    return high - low > rounding * torch.maximum(low.abs(), high.abs())
+
+
+def _exact(z: Tensor) -> bool:
+    return z.dtype == torch.float64 or not z.is_floating_point()
 
 
 def squared_distances(gram: Gram) -> Tensor:

@@ -18,14 +18,35 @@ from infoplane.measures.decoding.ridge import choose_ridge, constant_losses
 from infoplane.measures.groups import in_order, standard_error
 from infoplane.measures.targets import FEWEST_PROBES, Targets
 
+FAR = 0.25
+SLIGHT = 0.02
+CLEAR = 3.0
+"""Standard errors by which the value at half of the samples must be above the value, for a note."""
+
 
 @dataclass(frozen=True)
 class Limit:
-    """The value at unlimited n, never below 0, with its standard error over samples, and the value at n/2."""
+    """The value at unlimited n, never below 0, with its standard error over samples, and the value at n/2.
+
+    rise_stderr: of the value at n/2 less that at n.
+    """
 
     value: float
     stderr: float
     half: float
+    rise_stderr: float
+
+    def note(self, value: float, reference: float) -> str:
+        """What a reader is to be told where the value at n has far to fall, clearly, with more samples; else nothing.
+
+        Far: by `FAR` of the value or of what it says to be known (reference - value), whichever is less, and by more
+        than `SLIGHT` of the reference.
+        """
+        rise = self.half - value
+        far = max(SLIGHT * reference, FAR * min(value, reference - value), CLEAR * self.rise_stderr)
+        if not rise > far:
+            return ""
+        return f"too few samples for this decoder: {self.half:.3g} with half of them, {self.value:.3g} extrapolated"
 
 
 def halves(targets: Targets, folds: int, seed: int) -> list[Tensor]:
@@ -64,9 +85,8 @@ def zx_limit(
     if not float(part_constant.sum()) > 0:
         return None
     whole, half = float(losses.sum() / constant.sum()), float(part_losses.sum() / part_constant.sum())
-    spread = 2 * (losses - whole * constant) / constant.mean()
-    spread -= (part_losses - half * part_constant) / part_constant.mean()
-    return _limit(whole, half, spread, groups)
+    own = (losses - whole * constant) / constant.mean()
+    return _limit(whole, half, own, (part_losses - half * part_constant) / part_constant.mean(), groups)
 
 
 def zy_limit(
@@ -88,8 +108,10 @@ def zy_limit(
         half[rows] = part_losses(part, basis)
     judged = ~(losses + half).isnan()
     groups = None if targets.groups is None else targets.groups[judged]
-    return _limit(float(losses.nanmean()), float(half.nanmean()), (2 * losses - half)[judged], groups)
+    return _limit(float(losses.nanmean()), float(half.nanmean()), losses[judged], half[judged], groups)
 
 
-def _limit(whole: float, half: float, spread: Tensor, groups: Tensor | None) -> Limit:
-    return Limit(max(0.0, 2 * whole - half), standard_error(spread, groups), half)
+def _limit(whole: float, half: float, losses: Tensor, half_losses: Tensor, groups: Tensor | None) -> Limit:
+    """From both values and their losses, or deviations of these, sample by sample."""
+    limit, rise = standard_error(2 * losses - half_losses, groups), standard_error(half_losses - losses, groups)
+    return Limit(max(0.0, 2 * whole - half), limit, half, rise)
