@@ -239,6 +239,9 @@ def test_diagnostics_are_counted(tables: Tables) -> None:
     assert kernel.edges == {"ridge:low": 22}  # 11 runs, stem at step 0, two measures
     assert kernel.capacity_gap.mean == pytest.approx(0.05)
     assert linear.capacity_gap.mean is None and kernel.unmeasurable == 0
+    best, places, above = kernel.best["Z-X"]
+    assert best == places and above.mean == 0
+    assert linear.best["Z-X"][:2] == (0, places) and linear.best["Z-X"][2].mean == pytest.approx(0.05)
 
 
 def test_report_escapes_what_it_is_given(tables: Tables, folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import synthetic_results as synthetic
 
 from infoplane.errors import UserError
 from infoplane.storage.parquet import read_rows, write_rows
-from infoplane.tables import ExpectedRun, collect, expected_runs
+from infoplane.tables import RUN, ExpectedRun, collect, expected_runs
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,6 +111,27 @@ def test_capacity_gap_is_linear_minus_kernel(runs: list[ExpectedRun], tmp_path: 
     assert measures.filter(pl.col("family") == "linear")["capacity_gap"].null_count() == len(
         measures.filter(pl.col("family") == "linear")
     )
+
+
+def test_the_best_family_of_each_place_stands_beside_each(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    first = runs[0].measures["linear"]
+    place = pl.read_parquet(first).filter(measure="zx").row(3, named=True)
+    revalued(first, {key: place[key] for key in ("measure", "step", "site", "part")}, 0.001)
+    measures, _ = collected(runs, tmp_path)
+    decoded = measures.filter(pl.col("measure").is_in(["zx", "zy"]), pl.col("value").is_not_null())
+    here = decoded.filter(**{key: place[key] for key in (*RUN, "measure", "step", "site", "part")})
+    assert set(here["best_family"]) == {"linear"} and set(here["best_value"]) == {0.001}
+    assert here["family"].to_list() == ["kernel", "linear"]
+    others = decoded.join(here, on=decoded.columns, how="anti", nulls_equal=True)
+    assert set(others["best_family"]) == {"kernel"}
+    keys = [*RUN, "measure", "step", "site", "part"]
+    least = others.select(pl.col("value").min().over(keys).alias("least"), "best_value")
+    assert least["least"].to_list() == least["best_value"].to_list()
+
+
+def test_one_family_alone_has_no_best(tmp_path: Path) -> None:
+    measures, _ = collected(synthetic.experiment(tmp_path, checkpoints=3, blocks=1, families=("kernel",)), tmp_path)
+    assert measures["best_family"].null_count() == measures["best_value"].null_count() == measures.height
 
 
 def test_no_capacity_gap_without_linear(tmp_path: Path) -> None:

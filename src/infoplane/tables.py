@@ -50,7 +50,13 @@ MEASURES: Columns = {
     "detail": pl.String,
     "blocks": pl.List(pl.Float64),
 }
-"""Columns of a run's measures file; the table adds ``capacity_gap``, ``dpi_excess`` and ``status``."""
+"""Columns of a run's measures file; the table adds those of `ADDED`."""
+
+ADDED = ["capacity_gap", "best_family", "best_value", "dpi_excess", "status"]
+"""Columns that need more than one row."""
+
+DECODED = ("zx", "zy")
+"""Measures of which every family's value is an upper bound, so that the least of several families is the tightest."""
 
 RISES = {"zx": 1, "zy": 1, "ixz": -1, "izy": -1}
 """Measures that the data-processing inequality binds, and whether they may rise (1) or fall (-1) with depth."""
@@ -150,7 +156,8 @@ def collect(
             if measured:
                 seen.append(measured | {"family": family})
         states.append(state)
-    all_values = _collected(values, MEASURES, MEASURES_ORDER).pipe(with_capacity_gap).pipe(with_dpi_excess)
+    all_values = _collected(values, MEASURES, MEASURES_ORDER)
+    all_values = all_values.pipe(with_capacity_gap).pipe(with_best_family).pipe(with_dpi_excess)
     all_histories = _collected(histories, HISTORY, HISTORY_ORDER)
     summary = _summary(config, states, seen, all_values)
     for path, table in ((measures, all_values), (history, all_histories)):
@@ -205,6 +212,23 @@ def with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
     return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
 
 
+def with_best_family(values: pl.DataFrame) -> pl.DataFrame:
+    """Which family's decoder is the best at each place, and its value; null where only one family was there.
+
+    Of equal values the first family in the alphabet's order is named.
+    """
+    keys = [*RUN, "step", "site", "part", "measure"]
+    found = values.filter(pl.col("measure").is_in(DECODED), pl.col("step").is_not_null(), pl.col("value").is_finite())
+    best = (
+        found.sort("value", "family")
+        .group_by(keys, maintain_order=True)
+        .agg(pl.first("family").alias("best_family"), pl.first("value").alias("best_value"), pl.len().alias("families"))
+        .filter(pl.col("families") > 1)
+        .drop("families")
+    )
+    return values.join(best, on=keys, how="left", maintain_order="left")
+
+
 def with_dpi_excess(values: pl.DataFrame) -> pl.DataFrame:
     """How far a sum seems to know more than a sum before it does; null where it does not. Rows: in `MEASURES_ORDER`.
 
@@ -215,7 +239,7 @@ def with_dpi_excess(values: pl.DataFrame) -> pl.DataFrame:
     lost = pl.when(sums).then(sign * pl.col("value"))
     before = lost.cum_max().forward_fill().shift(1).over([*RUN, "family", "measure", "step"])
     excess = pl.when(before > lost).then(before - lost).alias("dpi_excess")
-    return values.with_columns(excess).select([*MEASURES, "capacity_gap", "dpi_excess", "status"])
+    return values.with_columns(excess).select([*MEASURES, *ADDED])
 
 
 def _summary(

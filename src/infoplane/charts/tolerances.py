@@ -23,7 +23,7 @@ class Tolerance:
         return all(fnmatchcase(name, pattern) for name, pattern in asked)
 
 
-EXACTLY_COUNTED = ("confused corners", "ten symbols", "corner of the input")
+EXACTLY_COUNTED = ("confused corners", "ten symbols", "corner of the input", "erased letters", "merged letters")
 
 TOLERANCES = (
     Tolerance(0.005, distribution="frozen network*"),

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from infoplane.charts import theme
 from infoplane.charts.frames import Tables, curves
+from infoplane.tables import DECODED
 
 SPARK_WIDTH, SPARK_HEIGHT = 110, 26
 
@@ -152,6 +154,20 @@ class Diagnostics:
     """Values at sites with features that never vary."""
     capacity_gap: Value
     """Median, smallest and largest of linear - this family's Z-X, at the sums."""
+    best: dict[str, tuple[int, int, Value]]
+    """Measure -> where this family's value was the least of several families', of how many sums, and by how much it
+    was above the least (median, smallest, largest)."""
+
+
+def _beside_the_best(rows: pl.DataFrame, measure: str) -> tuple[int, int, Value] | None:
+    """What `Diagnostics.best` holds of one measure; None where there was no other family."""
+    there = rows.filter(pl.col("measure") == measure, pl.col("part") == "z", pl.col("best_value").is_not_null())
+    there = there.filter(pl.col("value").is_finite())
+    if there.is_empty():
+        return None
+    above = sorted((there["value"] - there["best_value"]).to_list())
+    best = there.filter(pl.col("value") == pl.col("best_value")).height
+    return best, there.height, Value(above[len(above) // 2], above[0], above[-1])
 
 
 def diagnostics(tables: Tables) -> list[Diagnostics]:
@@ -182,6 +198,7 @@ def diagnostics(tables: Tables) -> list[Diagnostics]:
                 dict(sorted(notes.items())),
                 constant,
                 gap,
+                {theme.name(measure): beside for measure in DECODED if (beside := _beside_the_best(rows, measure))},
             )
         )
     return found

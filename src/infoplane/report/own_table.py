@@ -12,7 +12,16 @@ from infoplane.charts.frames import Tables
 from infoplane.errors import UserError, nearest
 from infoplane.provenance import versions
 from infoplane.storage.parquet import write_rows
-from infoplane.tables import HISTORY, HISTORY_ORDER, MEASURES, MEASURES_ORDER, RUN, with_capacity_gap, with_dpi_excess
+from infoplane.tables import (
+    HISTORY,
+    HISTORY_ORDER,
+    MEASURES,
+    MEASURES_ORDER,
+    RUN,
+    with_best_family,
+    with_capacity_gap,
+    with_dpi_excess,
+)
 
 NAMED = ("run", "step", "site", "zx", "zy")
 """Columns that a table must have; with ``shortcut`` it may do without ``run``."""
@@ -191,7 +200,7 @@ def _measures(rows: pl.DataFrame, classes: int | None) -> pl.DataFrame:
             rows.select(columns.get(name, pl.lit(None)).cast(kind).alias(name) for name, kind in MEASURES.items())
         )
     both = pl.concat(halves).with_columns(pl.lit("finished").alias("status")).sort(MEASURES_ORDER, nulls_last=True)
-    return both.pipe(with_capacity_gap).pipe(with_dpi_excess)
+    return both.pipe(with_capacity_gap).pipe(with_best_family).pipe(with_dpi_excess)
 
 
 def _history(rows: pl.DataFrame) -> pl.DataFrame:

@@ -5,9 +5,10 @@ from functools import cache
 import numpy as np
 from scipy.special import logsumexp
 
-from infoplane.measures.truths.truth import Sample, Truth
+from infoplane.measures.truths.truth import Sample, Truth, density_entropy, normal_density, normal_entropy
 
 GROUP = "classes"
+GRID = 40_001
 DRAWS = 1_000_000
 """Their standard error is about 0.001 nats."""
 
@@ -79,3 +80,34 @@ def noisy_classes(classes: int = 4, d: int = 2, spread: float = 1.5, noise: floa
 
     name = f"{classes} classes through noise, d = {d}"
     return Truth(name, GROUP, values, draw, ("zy",), optimal=optimal, continuous=True, dimension=d)
+
+
+def uncertainty_on_a_line(classes: int, apart: float) -> float:
+    """H(Y|Z) of unit Gaussians with means 0, apart, 2 apart, ... on a line, nats: log K + h(N) - h(Z), by quadrature.
+
+    Beyond 40 deviations between neighbours nothing overlaps in float64.
+    """
+    apart = min(apart, 40.0)
+    z = np.linspace(-12, apart * (classes - 1) + 12, GRID)
+    density = np.mean([normal_density(z, apart * one, 1.0) for one in range(classes)], axis=0)
+    return max(0.0, float(np.log(classes)) + normal_entropy(1.0) - density_entropy(density, z[1] - z[0]))
+
+
+def on_a_grid(classes: int, d: int, apart: float, axes: int = 1) -> Truth:
+    """Classes whose means lie ``apart`` from one another on a line, or in more axes on a grid; d unit normal units.
+
+    classes: along each axis; every class is equally often. The axes are independent, so that H(Y|Z) is a sum of
+    one-dimensional quadratures, and units beyond the axes tell nothing. A linear decoder attains it.
+    """
+    whole, left = float(axes * np.log(classes)), axes * uncertainty_on_a_line(classes, apart)
+
+    def draw(rng: np.random.Generator, n: int) -> Sample:
+        y = rng.permutation(np.arange(n) % classes**axes)
+        z = rng.normal(size=(n, d))
+        z[:, :axes] += apart * (y[:, None] // classes ** np.arange(axes) % classes)
+        return z, z, y
+
+    where = "line" if axes == 1 else "grid"
+    name = f"{classes**axes} classes on a {where}, {apart:g} apart, d = {d}"
+    values = {"zy": left, "izy": whole - left}
+    return Truth(name, GROUP, values, draw, ("zy",), classes**axes, continuous=True, dimension=d)

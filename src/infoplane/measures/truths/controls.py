@@ -31,6 +31,18 @@ def independent_noise(d: int, classes: int = 10) -> Truth:
     )
 
 
+def repeated_rows(d: int = 8) -> Truth:
+    """Z independent of X and Y, and every sample twice: a decoder may not know one of a pair from the other."""
+
+    def draw(rng: np.random.Generator, n: int) -> Sample:
+        z, x = rng.normal(size=(n // 2, d)), rng.normal(size=(n // 2, d))
+        order = rng.permutation(np.repeat(np.arange(n // 2), 2))
+        return z[order], x[order], rng.permutation(two_classes(n // 2))[order]
+
+    values = {"zx": 1.0, "zy": float(np.log(2))}
+    return Truth(f"every row twice, d = {d}", GROUP, values, draw, ("zx", "zy"), multiple=4)
+
+
 def frozen_network(width: int = 64, classes: int = 4, d: int = 16) -> Truth:
     """The second hidden layer of an untrained tanh network at two checkpoints: no measure may change.
 

@@ -79,6 +79,29 @@ def ten_symbols() -> Truth:
     return channel("ten symbols", counts, np.eye(10), np.eye(10), linear=("zx", "zy"))
 
 
+def erased_letters() -> Truth:
+    """X one of four letters, Z the same or with probability 1/4 a fifth sign that tells nothing; Y is the letter.
+
+    The erasure channel: I(X;Z) = I(Z;Y) = 3/4 log 4 (Cover and Thomas, "Elements of Information Theory", 2006, section
+    7.1.5). The fifth sign lies in the middle of the letters.
+    """
+    counts = np.zeros((4, 5, 4), np.int64)
+    for letter in range(4):
+        counts[letter, letter, letter], counts[letter, 4, letter] = 3, 1
+    return channel("erased letters", counts, np.eye(4), np.vstack([np.eye(4), np.full(4, 0.25)]), linear=("zx",))
+
+
+def merged_letters() -> Truth:
+    """X one of six letters of falling frequency, 32 : 16 : 8 : 4 : 2 : 2, Z which pair it is in; Y whether it is first.
+
+    Deterministic, so that I(X;Z) = H(Z).
+    """
+    counts = np.zeros((6, 3, 2), np.int64)
+    for letter, count in enumerate((32, 16, 8, 4, 2, 2)):
+        counts[letter, letter // 2, int(letter == 0)] = count
+    return channel("merged letters", counts, np.eye(6), np.eye(3), linear=("zx", "zy"))
+
+
 def function_of_input() -> Truth:
     """Z is the nearest of eight corners to X, which is jittered so that every X is distinct; Y leans on the corner.
 

@@ -4,6 +4,7 @@ The family of tests is that of Czyz et al., "Beyond normal: on the evaluation of
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import digamma, gammaln, ndtr
@@ -36,6 +37,24 @@ def student(d: int, information: float, freedom: int) -> Truth:
 
     name = f"Student-t, {freedom} degrees of freedom, d = {d}, {value:.2f} nats"
     return Truth(name, "Student-t", {"ixz": float(value)}, draw, continuous=True, dimension=d)
+
+
+def affine(base: Truth) -> Truth:
+    """Another distribution with Z and X in other units and far from 0: 1e-3 Z + 10 and 1e3 X - 1e9.
+
+    No value changes. Z's offset is one that float32, in which activations are stored, still tells apart.
+    """
+
+    def draw(rng: np.random.Generator, n: int) -> Sample:
+        z, x, labels = base.draw(rng, n)
+        return 1e-3 * z + 10, 1e3 * x - 1e9, labels
+
+    def optimal(z: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        return base.optimal((z - 10) * 1e3, (x + 1e9) * 1e-3, labels) if base.optimal else {}
+
+    return replace(
+        base, name=f"{base.name}, other units and offsets", group="affine images", draw=draw, optimal=optimal
+    )
 
 
 def asinh(x: np.ndarray) -> np.ndarray:
