@@ -175,8 +175,8 @@ class Accuracy(Section):
         0,
         ge=0,
         le=MOST_DRAWS,
-        description="repeats at least for continuous distributions of up to 4 dimensions; from 40 on the table says how "
-        "often value +- 1.96 stderr holds the truth",
+        description="repeats at least for continuous distributions of up to 4 dimensions; from 40 on the table says "
+        "how often value +- 1.96 stderr holds the truth",
     )
     samples: Samples = Field([1000], min_length=1, description="sample sizes")
     distributions: list[str] = Field(["*"], min_length=1, description="patterns over the distributions' names")
