@@ -1,5 +1,6 @@
 """Bad shards and folders of images: one clear sentence that names the file and row, nothing half-written."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from data_sources import (
 from PIL import Image
 
 from infoplane import registry
+from infoplane.data.shards import open_shards
 
 # Shards
 
@@ -101,6 +103,42 @@ def test_class_names_of_another_number(tmp_path: Path) -> None:
     hub = b'{"info": {"features": {"label": {"names": ["a", "b", "c"]}}}}'
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"huggingface": hub}), path)
     assert "names 3 classes, but `classes` is 2" in refused_shard(tmp_path)
+
+
+def with_hub(path: Path, described: bytes) -> None:
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"huggingface": described}), path)
+
+
+@pytest.mark.parametrize("described", [b"{", b"\xff\xfe", b"[" * 100_000, b"[1]", b'{"info": 3}'])
+def test_class_names_that_cannot_be_read_are_left_out(described: bytes, tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "0.parquet", good_images(4), [0, 1, 0, 1])
+    with_hub(path, described)
+    shards = open_shards(str(path), "", "label")
+    assert shards.class_names is None and shards.labels.tolist() == [0, 1, 0, 1]
+    said = () if described.endswith((b"]", b"}")) else (f"{path} names its classes in a way that cannot be read, so",)
+    assert len(shards.notes) == len(said) and all(note.startswith(said) for note in shards.notes)
+
+
+def test_shards_that_name_their_classes_in_another_order(tmp_path: Path) -> None:
+    for number, names in enumerate((["cat", "dog"], ["dog", "cat"])):
+        path = write_shard(tmp_path / "s" / f"{number}.parquet", good_images(8), [0, 1] * 4)
+        with_hub(path, json.dumps({"info": {"features": {"label": {"names": names}}}}).encode())
+    said = refused_shard(tmp_path)
+    assert f"{path} names the classes dog, cat, {tmp_path}/s/0.parquet cat, dog: a label does not mean the same" in said
+
+
+@pytest.mark.parametrize("name", ["label", "image"])
+def test_a_column_that_is_there_twice(name: str, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    columns = {"image": pa.array(good_images(4), pa.binary()), "label": pa.array([0, 1, 0, 1])}
+    arrays = [*columns.values(), columns[name]]
+    pq.write_table(pa.Table.from_arrays(arrays, names=[*columns, name]), tmp_path / "s" / "0.parquet")
+    assert f"0.parquet has 2 columns '{name}': which one is meant?" in refused_shard(tmp_path)
+
+
+def test_a_label_that_is_too_large_for_a_class_is_not_made_smaller(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s" / "0.parquet", good_images(4), pa.array([0, 1, 2**64 - 1, 1], pa.uint64()))
+    assert "has the label 9223372036854775807, outside 0..1" in refused_shard(tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0, 100, -9])

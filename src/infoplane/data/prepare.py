@@ -140,7 +140,7 @@ def _recorded(source: Plugin, known: Path | None) -> dict[str, Any]:
 def _met_before(seen: Mapping[str, set[bytes]]) -> list[str]:
     """How many of the probe's images are among those of the other splits, which a network has learned from."""
     met = len(seen["probe"] & (seen["train"] | seen["validation"]))
-    return [f"{met} of the probe's images stand in training or validation too, pixel by pixel"] if met else []
+    return [f"probe images that stand in training or validation too, pixel by pixel: {met}"] if met else []
 
 
 def _write(writer: TensorWriter, pixels: np.ndarray, keys: Mapping[str, np.ndarray], rows: np.ndarray) -> None:

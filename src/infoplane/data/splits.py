@@ -29,7 +29,7 @@ def draw(images: Images, classes: int, spec: DataSpec) -> tuple[Rows, list[str]]
     else:
         wanted = {name: None if name == "train" and spec.train is None else count for name, count in counts.items()}
         rows = grouped_split(labels, classes, together, wanted, spec.seed)
-    notes = [*_equal(images), *_fewer(rows, counts)]
+    notes = [*_equal(images), *_fewer(rows, counts, together)]
     if spec.probe == "all":
         rows |= stratified_split(labels, classes, {"probe": len(labels)}, spec.seed)
     return rows, [*notes, *_untrained(images, classes, rows["train"])]
@@ -79,23 +79,24 @@ def _equal(images: Images) -> Iterator[str]:
         return
     _, first, number, sizes = np.unique(images.copies, return_index=True, return_inverse=True, return_counts=True)
     if more := int((sizes - 1).sum()):
-        where = images.locate(int(first[np.argmax(sizes)]))
-        yield f"{more} of {len(number)} images are copies of others, to the byte, as of {where}: they share a split"
+        where = images.locate(int(first[sizes > 1].min()))
+        yield f"copies of other images, to the byte, such as of {where}: {more} of {len(number)}; they share a split"
     unlike = np.flatnonzero(images.labels != images.labels[first[number]])
     if len(unlike):
         other = int(unlike[0])
         pair = f"{images.locate(int(first[number[other]]))} and {images.locate(other)}"
-        yield f"{len(np.unique(number[unlike]))} images stand with several labels, such as {pair}"
+        yield f"equal images with different labels: {len(np.unique(number[unlike]))}, such as {pair}"
 
 
-def _fewer(rows: Rows, counts: Mapping[str, int]) -> Iterator[str]:
+def _fewer(rows: Rows, counts: Mapping[str, int], together: np.ndarray | None) -> Iterator[str]:
     """Splits that whole groups do not fill; raises `UserError` for one that is empty."""
     for name, count in counts.items():
         found = len(rows[name])
         if not found:
+            _, sizes = np.unique(together, return_counts=True)
             raise UserError(
-                f"data: no group is small enough for {name} ({count} samples), or none is left: what belongs together "
-                "is drawn together, so ask for more samples, or for fewer in the other splits."
+                f"data: no group is left that fits into {name} ({count} samples): the {len(sizes)} groups have "
+                f"{sizes.min()} to {sizes.max()} samples and stay whole, so ask for more, or for fewer elsewhere."
             )
         if found < count:
             yield f"{name} has {found} samples in place of {count}: what belongs together is drawn together"
@@ -107,6 +108,6 @@ def _untrained(images: Images, classes: int, train: np.ndarray) -> Iterator[str]
     if len(missing):
         counts = np.bincount(images.labels, minlength=classes)
         names = images.class_names or range(classes)
-        told = ", ".join(f"{names[number]} (of {counts[number]} images)" for number in missing[:SHOWN])
+        told = ", ".join(f"{names[number]} ({counts[number]} in all)" for number in missing[:SHOWN])
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         yield f"classes without training images: {told}{more}"

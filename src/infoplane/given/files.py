@@ -82,7 +82,8 @@ def expand(path: str, kind: str) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"data set '{kind}': {path} does not exist: set `path` to where the images are.") from None
     except (ValueError, RuntimeError, OSError) as error:
-        raise UserError(f"data set '{kind}': nothing can be looked for at the `path` {path} ({error}).") from None
+        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        raise UserError(f"data set '{kind}': nothing can be looked for at the `path` {path} ({reason}).") from None
 
 
 def _visible(found: Iterable[Path]) -> list[Path]:
@@ -161,7 +162,7 @@ def _images(top: str, met: Met, left_out: Counter[str]) -> Iterator[str]:
             elif entry.is_dir():
                 yield from _images(entry.path, met, left_out)
             elif not _is_picture(entry.name):
-                left_out[f"'{Path(entry.name).suffix or entry.name}' files"] += 1
+                left_out[f"'{Path(entry.name).suffix.lower() or entry.name}' files"] += 1
             elif entry.is_file():
                 yield entry.path
             else:

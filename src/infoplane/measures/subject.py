@@ -72,7 +72,7 @@ class Subject:
     @cached_property
     def targets(self) -> Targets:
         """X and Y of the probe."""
-        return prepare(network_input(self.probe), self.probe.labels, self.device)
+        return prepare(network_input(self.probe), self.probe.labels, self.device, self.probe.groups)
 
     @cached_property
     def activations(self) -> ActivationsFile:
