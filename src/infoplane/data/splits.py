@@ -92,7 +92,7 @@ def _fewer(rows: Rows, counts: Mapping[str, int], together: np.ndarray | None) -
     """Splits that whole groups do not fill; raises `UserError` for one that is empty."""
     for name, count in counts.items():
         found = len(rows[name])
-        if not found:
+        if not found and together is not None:
             _, sizes = np.unique(together, return_counts=True)
             raise UserError(
                 f"data: no group is left that fits into {name} ({count} samples): the {len(sizes)} groups have "
