@@ -13,6 +13,7 @@ from infoplane.measures.decoding.local import Local, label_losses, squared_losse
 from infoplane.measures.decoding.mixing import quadratic_weights
 from infoplane.measures.families.local import Options, estimate
 from infoplane.measures.targets import prepare
+from infoplane.measures.truths.controls import repeated_rows
 
 CPU = torch.device("cpu")
 QUICK = Options(trees=5)
@@ -114,6 +115,24 @@ def test_what_comes_with_a_value() -> None:
     for bad, note in ((np.nan, "non-finite"), (None, "constant")):
         broken = np.ones_like(z) if bad is None else np.where(np.arange(90)[:, None] == 3, bad, z)
         assert {one.note for one in estimate(torch.as_tensor(broken), targets, QUICK)} == {note}
+
+
+def test_samples_that_belong_together_do_not_tell_of_one_another() -> None:
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(60), 4)
+    y, own = rng.integers(0, 6, 60)[group], rng.normal(size=(60, 3))[group]
+    z, x = own + 0.01 * rng.normal(size=(240, 3)), rng.normal(size=(60, 5))[group]
+    found = estimate(torch.as_tensor(z), prepare(x, y, CPU, group), QUICK)
+    values = {one.measure: one.value for one in found}
+    assert values["zx"] == pytest.approx(1, abs=0.05) and values["zy"] == pytest.approx(math.log(6), abs=0.2)
+    alone = measured(z, x + 0.01 * rng.normal(size=x.shape), y)
+    assert alone["zx"] is not None and alone["zx"] < 0.1 and alone["zy"] is not None and alone["zy"] < 0.3
+
+
+def test_every_row_twice_is_no_help() -> None:
+    z, x, y = repeated_rows().draw(np.random.default_rng(0), 400)
+    found = measured(z, x, y)
+    assert found["zx"] == pytest.approx(1, abs=0.03) and found["zy"] == pytest.approx(math.log(2), abs=0.03)
 
 
 def test_threads_change_no_bit() -> None:

@@ -1,6 +1,5 @@
 """Nearest neighbours and extremely randomised trees for Z-X and Z-Y, where inverses are steep or jump."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from infoplane.measures.decoding.local import Local, label_losses, squared_losse
 from infoplane.measures.decoding.ridge import constant_losses, normalised_error
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.groups import standard_error
 from infoplane.measures.targets import Targets
 from infoplane.options import require, require_positive
 from infoplane.specs import canonical
@@ -62,22 +62,23 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
 
 
 def _zx(zx: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: Local) -> Estimate:
-    inputs = targets.inputs.cpu()
-    constant = constant_losses(inputs)
+    inputs, groups = targets.inputs.cpu(), _groups(targets)
+    constant = constant_losses(inputs, groups)
     if not float(constant.sum()) > 0:
         return replace(zx, note="constant input")
-    # a sample that is alone in its class is held out too: X needs no class
-    folds = int(held_out.max()) + 1
-    everyone = torch.where(held_out < 0, torch.arange(zx.n) % folds, held_out)
+    # what is alone in its class is held out too, for X needs no class; groups stay together
+    together = torch.arange(zx.n) if groups is None else groups
+    everyone = torch.where(held_out < 0, together % (int(held_out.max()) + 1), held_out)
     found, weights = squared_losses(z, inputs.numpy(), everyone.numpy(), local)
     losses = torch.as_tensor(found)
-    value, stderr = normalised_error(losses, constant)
+    value, stderr = normalised_error(losses, constant, groups)
     return replace(
         zx,
         value=value,
         stderr=stderr,
         detail=_mixture(local, weights),
-        blocks=blocks(losses, torch.arange(zx.n), constant.sum()),
+        blocks=blocks(losses, torch.arange(zx.n), constant.sum(), groups),
+        note=targets.note,
     )
 
 
@@ -87,15 +88,20 @@ def _zy(zy: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: 
     found, weights = label_losses(z, targets.labels.cpu().numpy(), held_out.numpy(), local)
     judged = torch.nonzero(held_out >= 0)[:, 0]
     losses = torch.as_tensor(found)[judged]
-    alone = zy.n - len(judged)
+    alone = f"alone in their class and never held out: {zy.n - len(judged)}" if len(judged) < zy.n else ""
+    groups = _groups(targets)
     return replace(
         zy,
         value=float(losses.mean()),
-        stderr=float(losses.std()) / math.sqrt(len(losses)),
-        note=f"alone in their class and never held out: {alone}" if alone else "",
+        stderr=standard_error(losses, None if groups is None else groups[judged]),
+        note="; ".join(filter(None, [alone, targets.note])),
         detail=_mixture(local, weights),
-        blocks=blocks(losses, judged, len(losses)),
+        blocks=blocks(losses, judged, len(losses), groups),
     )
+
+
+def _groups(targets: Targets) -> Tensor | None:
+    return None if targets.groups is None else targets.groups.cpu()
 
 
 def _mixture(local: Local, weights: np.ndarray) -> str:
