@@ -1,6 +1,7 @@
 """What is in an archive and what it says of itself."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -291,3 +292,14 @@ def test_the_script_says_it_in_one_sentence(results: Path) -> None:
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"error: {results / TABLES[1]} is not a complete Parquet file")
+
+
+def test_without_a_checkout_nothing_of_the_archive_is_asked_for() -> None:
+    """Its rules are included where there is a checkout only."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow" / "rules").glob("*.smk")}
+    own = texts.pop("archived") + texts.pop("archive")
+    names = re.findall(r"^(?:def )?(\w+)(?= = |\()", own, re.MULTILINE)
+    assert {"ARCHIVE", "archive_given"} <= set(names)
+    for name, text in texts.items():
+        for line in text.splitlines():
+            assert "BASE and " in line or not re.search(rf"\b({'|'.join(names)})\b", line), f"{name}: {line}"

@@ -306,8 +306,9 @@ def made():
     page = Path(RESULTS, "accuracy", "accuracy.html")
     if page.exists():
         lines.append(f"accuracy: {page.resolve()}")
-    if Path(ARCHIVE).exists() and Path(ARCHIVE).stat().st_mtime >= STARTED:
-        lines.append(f"archive: {Path(ARCHIVE).resolve()}")
+    archive = BASE and Path(ARCHIVE)  # only a checkout can be archived
+    if archive and archive.exists() and archive.stat().st_mtime >= STARTED:
+        lines.append(f"archive: {archive.resolve()}")
     return "\n".join(lines)
 
 
