@@ -69,6 +69,10 @@ def seconds(architectures: int, shortcuts: int, seeds: int, sites: int, checkpoi
     return round(time.process_time() - started, 2)
 
 
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 4) + 0.0 if isinstance(v, float) else v for k, v in row.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="planted curves of each kind")
@@ -83,7 +87,7 @@ def main() -> None:
         for row in planted.study(args.count, seeds, noises=alone | wandering if seeds == 1 else planted.NOISES):
             shown = " ".join(f"{column.replace('_coverage', '')} {row[column]:.3f}" for column in COLUMNS)
             print(f"{seeds:2d} {row['noise']:14s} {row['shape']:17s} {shown}", flush=True)
-            record["labels"].append({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
+            record["labels"].append(_rounded(row))
         for name in ("low", "middle", "high"):
             noise = alone[name] if seeds == 1 else planted.NOISES[name]
             held = planted.turn_coverage(max(1, args.count // 5), seeds, noise)
@@ -92,12 +96,13 @@ def main() -> None:
             record["turn_step"].append({"seeds": seeds, "noise": name, "coverage": held})
             record["plain"].append({"seeds": seeds, "noise": name} | plain)
     record["bare"] = []
-    for spread in (0.003, 0.01, 0.03):
+    record["bare_noises"] = {name: asdict(noise) for name, noise in planted.BARE.items()}
+    for name, noise in planted.BARE.items():
         for seeds, known in ((1, True), (1, False), (2, False), (3, False), (5, False), (10, False)):
-            for row in planted.study_bare(args.count, seeds, spread, known):
+            for row in planted.study_bare(args.count, seeds, noise, known):
                 shown = " ".join(f"{column.replace('_coverage', '')} {row[column]:.3f}" for column in COLUMNS)
-                print(f"{seeds:2d} {row['basis']:15s} {spread} {row['shape']:17s} {shown}", flush=True)
-                record["bare"].append({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
+                print(f"{seeds:2d} {row['basis']:15s} {name:8s} {row['shape']:17s} {shown}", flush=True)
+                record["bare"].append(_rounded({"noise": name} | row))
     record["seconds"] = {
         "18 runs, 8 sites, 12 checkpoints": seconds(3, 3, 2, 8, 12),
         "50 runs, 12 sites, 30 checkpoints": seconds(2, 5, 5, 12, 30),

@@ -1,5 +1,8 @@
 """The phase analysis on planted curves: intervals keep their promise, and curves that never move stay flat."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special
@@ -15,7 +18,7 @@ STILL = Noise(0.06, 0.0, 0.03, 0.0)
 
 def of(kind: str, noise: Noise, seeds: int, count: int = CURVES) -> np.ndarray:
     generator = np.random.default_rng(seeds)
-    return planted.plant(planted.shape(*SHAPES[kind], 12), noise, count, seeds, 20, generator).values
+    return planted.plant(planted.curve(kind, 12), noise, count, seeds, 20, generator).values
 
 
 # Choosing and reading
@@ -44,14 +47,16 @@ def test_the_lowest_of_noisy_points_is_too_low_and_a_crossed_reading_is_not(seed
     assert abs(crossed.mean()) < 3 * error
 
 
-def test_thinning_a_single_curve_takes_the_bias_out_too() -> None:
-    generator = np.random.default_rng(0)
-    stderr = np.full(12, 0.02)
-    curves = 0.3 + 0.02 * generator.standard_normal((CURVES, 12))
-    found = np.array([turn.thin(curve, stderr).fit_depth.item() for curve in curves])
+@pytest.mark.parametrize("correlation", [0.0, 0.7])
+def test_thinning_a_single_curve_takes_the_bias_out_too(correlation: float) -> None:
+    """Where neighbouring checkpoints share their noise, the error is on the side of no fit."""
+    noise = Noise(0.0, 0.0, 0.02, 0.0, correlation, 0.0)
+    curves = planted.plant(np.full(12, 0.3), noise, CURVES, 1, 1, np.random.default_rng(0)).values[:, 0, :, 0]
+    found = turn.thin(curves, np.full(curves.shape, 0.02)).fit_depth.ravel()
     naive = curves[:, 0] - curves.min(1)
-    assert naive.mean() > 0.02
-    assert abs(found.mean()) < 3 * found.std() / np.sqrt(CURVES)
+    assert naive.mean() > 0.015
+    assert found.mean() < 3 * found.std() / np.sqrt(CURVES)
+    assert correlation or found.mean() > -3 * found.std() / np.sqrt(CURVES)
 
 
 def test_smoothing_leaves_straight_lines_and_ends_where_they_are() -> None:
@@ -112,19 +117,36 @@ def test_p_is_where_the_interval_touches_nothing() -> None:
 def test_curves_that_never_move_seldom_claim_a_phase(seeds: int) -> None:
     noises = {name: noise for name, noise in NOISES.items() if seeds > 1 or not noise.seed}
     noises |= {"still": STILL} if seeds == 1 else {}
-    rows = planted.study(CURVES, seeds, shapes={"flat": SHAPES["flat"]}, noises=noises)
+    count = CURVES if seeds < 5 else CURVES // 2
+    rows = planted.study(count, seeds, shapes={"flat": SHAPES["flat"]}, noises=noises)
     assert max(row["claims"] for row in rows) <= 0.05
     assert next(row for row in rows if row["noise"] == "none (frozen)")["right"] == 1
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
-def test_intervals_hold_the_planted_values(seeds: int) -> None:
-    noises = {name: NOISES[name] for name in ("low", "middle", "high", "jumpy seeds")}
-    rows = planted.study(CURVES, seeds, noises=noises)
+@pytest.mark.parametrize(
+    ("seeds", "count", "named"),
+    [
+        (1, 300, ("high", "growing", "outlier")),
+        (2, 300, ("jumpy seeds", "growing", "missing")),
+        (3, 200, ("slow", "outlier")),
+        (5, 100, ("high", "missing")),
+        (10, 100, ("middle", "growing", "outlier")),
+    ],
+)
+def test_intervals_hold_the_planted_values(seeds: int, count: int, named: Sequence[str]) -> None:
+    alone = {"seed": 0.0, "size": 0.0} if seeds == 1 else {}
+    rows = planted.study(count, seeds, noises={name: replace(NOISES[name], **alone) for name in named})
     for name in ("fit_depth", "compression_height", "turn"):
         held = [row[f"{name}_coverage"] for row in rows]
-        assert min(held) >= 0.84 and np.mean(held) >= 0.94, name
+        assert min(held) >= 0.9 - 1.5 * np.sqrt(0.9 * 0.1 / count) and np.mean(held) >= 0.94, name
     assert max(row["wrong"] for row in rows) <= 0.05
+    assert max(row["claims"] for row in rows if row["shape"] == "flat") <= 0.05
+
+
+def test_intervals_of_one_network_hold_what_it_did_itself() -> None:
+    """Its own curve wanders, and the lowest of many equal points cannot be found."""
+    rows = planted.study(200, 1, noises={name: NOISES[name] for name in ("middle", "jumpy seeds")})
+    assert min(row[f"{name}_coverage"] for row in rows for name in ("fit_depth", "compression_height")) >= 0.88
 
 
 def test_labels_are_right_where_the_noise_is_low() -> None:
@@ -138,10 +160,11 @@ def test_labels_are_right_where_the_noise_is_low() -> None:
     [(1, True, "standard errors"), (1, False, "roughness"), (2, False, "seeds"), (5, False, "seeds")],
 )
 def test_without_parts_of_the_probe_the_promise_is_kept_too(seeds: int, known: bool, basis: str) -> None:
-    for spread in (0.003, 0.03):
-        rows = planted.study_bare(150, seeds, spread, known)
+    for noise in planted.BARE.values():
+        rows = planted.study_bare(150, seeds, noise, known)
         assert {row["basis"] for row in rows} == {basis}
         assert next(row for row in rows if row["shape"] == "flat")["claims"] <= 0.05
+        assert min(row[f"{name}_coverage"] for row in rows for name in ("fit_depth", "compression_height")) >= 0.86
         assert np.mean([row["fit_depth_coverage"] for row in rows]) >= 0.92
         assert max(row["wrong"] for row in rows) <= 0.06
 

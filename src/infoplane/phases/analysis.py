@@ -123,7 +123,7 @@ def _row(cell: Cell, settings: Settings) -> dict[str, Any]:
         return keys | {"note": "; ".join(filter(None, [cell.note, "one checkpoint, so nothing can move"]))}
     sure = labels.quantities(cell.x.values[None], cell.x)
     gain = labels.label_gain(cell)
-    fits, compresses = (float(each.above(margin)[0]) for each in (sure.fit_depth, sure.compression_height))
+    (fits,), (compresses,) = sure.phases(margin)
     name, confidence = labels.label(fits, compresses, settings.level)
     told: dict[str, Any] = {"label": name, "confidence": confidence, "fits": fits, "compresses": compresses}
     for quantity in ("start", "turn", "end", "fit_depth", "compression_height"):
@@ -137,9 +137,10 @@ def _row(cell: Cell, settings: Settings) -> dict[str, Any]:
     return keys | told | {"note": "; ".join(said)}
 
 
-def _interval(name: str, mean: Mean, sign: int, level: float) -> dict[str, float]:
+def _interval(name: str, mean: Mean, sign: int, level: float) -> dict[str, float | None]:
     ends = sorted(sign * float(end[0]) for end in mean.interval(level))
-    return {name: sign * float(mean.value[0]), f"{name}_low": ends[0], f"{name}_high": ends[1]}
+    low, high = ends if np.isfinite(ends).all() else (None, None)
+    return {name: sign * float(mean.value[0]), f"{name}_low": low, f"{name}_high": high}
 
 
 def _turn_step(cell: Cell, settings: Settings) -> dict[str, float | None]:

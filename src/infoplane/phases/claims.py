@@ -99,7 +99,7 @@ def _compare(claim: Claim, evidence: Evidence, architecture: str, site: str, of:
 
 def _against(mean: Mean, expected: str, margin: float) -> tuple[float, bool]:
     """Two-sided p against the boundary, and whether the estimate is on the claimed side of it."""
-    above, below = (float(each.above(margin)[0]) for each in (mean, replace(mean, value=-mean.value)))
+    above, below = (float(each.above(margin)[0]) for each in (mean, mean.less(0.0, -1)))
     if expected == "equal":
         inside, outside = 2 * max(above, below), 2 * min(1 - above, 1 - below)
         return min(1.0, inside, outside), inside < outside

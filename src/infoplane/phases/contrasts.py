@@ -103,17 +103,23 @@ def _crossed(pair: Pair) -> dict[str, Array]:
 
 
 def _means(pair: Pair, values: Mapping[str, Array]) -> dict[str, Mean | None]:
-    found: dict[str, Mean | None] = {}
+    sides = [cell.x.values[None] for cell in (pair.reference, pair.other)]
+    one, two = (labels.plain(each) for each in sides)
+    plain = {name: one[name] - two[name] for name in HEADLINE}
+    found: dict[str, Mean] = {}
     for name, each in values.items():
-        found[name] = resample.mean(each[None]).wider(labels.CROSSED if name in HEADLINE else 1.0)
-    if not values:
-        one, two = (labels.quantities(cell.x.values[None], cell.x) for cell in (pair.reference, pair.other))
-        for name in READ:
-            left, right = getattr(one, name), getattr(two, name)
-            sign = pair.other.x.sign if name in ("start", "end") else 1
-            spread = np.hypot(left.stderr, right.stderr)
-            found[name] = Mean.student(sign * (left.value - right.value), spread, np.minimum(left.df, right.df))
-    return found
+        of_two = labels.wider(name, len(each)) if name in HEADLINE else 1.0
+        found[name] = resample.mean(each[None]).wider(of_two)
+    grain = float(np.hypot(pair.reference.x.grain, pair.other.x.grain))
+    if values:
+        return {**labels.bracketed(found, plain, grain)}
+    left, right = (labels.quantities(cell.x.values[None], cell.x) for cell in (pair.reference, pair.other))
+    for name in READ:
+        sign = pair.other.x.sign if name in ("start", "end") else 1
+        this, that = getattr(left, name), getattr(right, name)
+        spread = np.hypot(this.stderr, that.stderr)
+        found[name] = Mean.student(sign * (this.value - that.value), spread, np.minimum(this.df, that.df))
+    return {**labels.bracketed(found, plain, 0.0)}
 
 
 def _accuracy(pair: Pair, accuracy: Accuracy) -> Mean | None:

@@ -5,16 +5,16 @@ turned. A cell holds all seeds, so that its checkpoints and its parts of the pro
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from infoplane.errors import UserError, nearest
-
-Array = NDArray[np.float64]
+from infoplane.phases.mending import Array, grain, mend
 
 DEFAULT_FAMILY = "kernel"
 INPUT = {"zx": 1, "ixz": -1, "ixz_upper": -1, "ixz_lower": -1}
@@ -29,6 +29,8 @@ class Curve:
 
     values: (seeds, checkpoints, blocks); without blocks the last axis has length 1. stderr: (seeds, checkpoints),
     NaN where there is none. scale: what a representation that knows nothing would have; margin is a share of it.
+    grain: what the values are rounded to; 0 where they are not. odd: (seeds, checkpoints), where a checkpoint stood out
+    and was replaced.
     """
 
     measure: str
@@ -37,13 +39,14 @@ class Curve:
     stderr: Array
     has_blocks: bool
     scale: float
+    grain: float = 0.0
+    odd: NDArray[np.bool_] | None = None
 
     def of(self, seeds: Sequence[int]) -> "Curve":
         """The same of some seeds, by their places."""
         places = list(seeds)
-        return Curve(
-            self.measure, self.sign, self.values[places], self.stderr[places], self.has_blocks, self.scale
-        )  # fmt: skip
+        odd = None if self.odd is None else self.odd[places]
+        return replace(self, values=self.values[places], stderr=self.stderr[places], odd=odd)
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,8 @@ def complete(measures: pl.DataFrame) -> pl.DataFrame:
 def cells(measures: pl.DataFrame, family: str) -> Iterator[Cell]:
     """Every architecture, shortcut and site of a family at part z, in the order of their names and depth.
 
-    Runs that are missing or have diverged are left out, with a note; so is a run without checkpoints in common with
-    the first.
+    Runs that are missing or have diverged are left out, with a note. Checkpoints are those that half of the seeds have,
+    as far as all seeds go; what a seed lacks between them is filled in from the others, with a note.
     """
     rows = complete(measures).filter(
         pl.col("family") == family, pl.col("part") == "z", pl.col("value").is_finite(), pl.col("step").is_not_null()
@@ -124,7 +127,8 @@ def cells(measures: pl.DataFrame, family: str) -> Iterator[Cell]:
     if measure is None:
         return
     second = next((name for name in LABEL if (rows["measure"] == name).any()), None)
-    scales = {name: _scale(rows, name) for name in (measure, second) if name}
+    asked = {name: rows.filter(pl.col("measure") == name) for name in (measure, second) if name}
+    scales = {name: (_scale(of, name), grain(of["value"].to_numpy())) for name, of in asked.items()}
     left_out = _left_out(measures, family)
     finished = rows.filter(pl.col("status") == "finished")
     groups = finished.partition_by(["architecture", "shortcut", "depth", "site"], as_dict=True)
@@ -136,14 +140,16 @@ def cells(measures: pl.DataFrame, family: str) -> Iterator[Cell]:
             continue
         of_y = _by_seed(table, second) if second else {}
         seeds = tuple(sorted(of_x))
-        steps = sorted(set.intersection(*(set(found) for found in of_x.values())))
+        steps = _steps(of_x)
         notes = [left_out[architecture, shortcut]] if (architecture, shortcut) in left_out else []
         if not steps:
             continue
-        if any(len(found) > len(steps) for found in of_x.values()):
-            notes.append("only checkpoints that every seed has")
+        if any(set(found) - set(steps) for found in of_x.values()):
+            notes.append("only checkpoints that at least half of the seeds have, as far as all go")
         x = _curve(of_x, measure, INPUT, seeds, steps, scales)
-        whole = second is not None and all(set(steps) <= set(of_y.get(seed, ())) for seed in seeds)
+        if lacking := sum(len(set(steps) - set(found)) for found in of_x.values()):
+            notes.append(f"{lacking} of {len(seeds) * len(steps)} checkpoints filled in from the other seeds")
+        whole = second is not None and all({steps[0], steps[-1]} <= set(of_y.get(seed, ())) for seed in seeds)
         y = _curve(of_y, second, LABEL, seeds, steps, scales) if second is not None and whole else None
         keys = str(architecture), str(shortcut), family, str(site), int(depth)
         yield Cell(*keys, seeds, tuple(steps), x, y, "; ".join(notes))
@@ -161,30 +167,39 @@ def _by_seed(table: pl.DataFrame, measure: str) -> BySeed:
     return found
 
 
+def _steps(found: BySeed) -> list[int]:
+    """Checkpoints to read: those of at least half of the seeds, none before or after the checkpoints of any seed."""
+    first, last = max(min(of) for of in found.values()), min(max(of) for of in found.values())
+    counts = Counter(step for of in found.values() for step in of if first <= step <= last)
+    return sorted(step for step, count in counts.items() if 2 * count >= len(found))
+
+
 def _curve(
     found: BySeed,
     measure: str,
     signs: Mapping[str, int],
     seeds: Sequence[int],
     steps: Sequence[int],
-    scales: Mapping[str, float],
+    scales: Mapping[str, tuple[float, float]],
 ) -> Curve:
-    entries = [[found[seed][step] for step in steps] for seed in seeds]
-    blocks = [entry[2] for row in entries for entry in row]
+    lacking = (np.nan, np.nan, None)
+    entries = [[found[seed].get(step, lacking) for step in steps] for seed in seeds]
+    blocks = [entry[2] for row in entries for entry in row if entry is not lacking]
     lengths = {0 if each is None else len(each) for each in blocks}
-    whole = len(lengths) == 1 and lengths.pop() > 1
+    length = lengths.pop() if len(lengths) == 1 else 0
+    whole = length > 1 and bool(np.isfinite(np.array(blocks, float)).all())
     if whole:
-        values = np.array([[entry[2] for entry in row] for row in entries], float)
-        whole = bool(np.isfinite(values).all())
-    if not whole:
+        gap = [np.nan] * length
+        values = np.array([[entry[2] or gap for entry in row] for row in entries], float)
+    else:
         values = np.array([[[entry[0]] for entry in row] for row in entries], float)
     stderr = np.array([[entry[1] for entry in row] for row in entries], float)
-    return Curve(measure, signs[measure], signs[measure] * values, stderr, whole, scales[measure])
+    mended, odd = mend(signs[measure] * values[None], stderr)
+    return Curve(measure, signs[measure], mended[0], stderr, whole, *scales[measure], odd[0])
 
 
-def _scale(rows: pl.DataFrame, measure: str) -> float:
+def _scale(picked: pl.DataFrame, measure: str) -> float:
     """The measure's reference; where it has none, 1 for Z-X, else the range of its values in the experiment."""
-    picked = rows.filter(pl.col("measure") == measure)
     references = picked["reference"].drop_nulls().drop_nans()
     if len(references) and float(np.median(references.to_numpy())) > 0:
         return float(np.median(references.to_numpy()))

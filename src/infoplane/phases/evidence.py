@@ -5,7 +5,7 @@ its own and is judged among other claims: a table's interval alone cannot be wid
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -157,7 +157,7 @@ class Evidence:
         else:
             mean = getattr(labels.quantities(cell.x.values[None], cell.x), quantity)
             sign = cell.x.sign if quantity in ("start", "end") else 1
-        return (replace(mean, value=sign * mean.value - less) if mean else None), scale, seeds
+        return (mean.less(less, sign) if mean else None), scale, seeds
 
     def _shortcuts(self, architecture: str) -> list[str]:
         return sorted(set(self.phases.phases.filter(pl.col("architecture") == architecture)["shortcut"]))

@@ -30,7 +30,7 @@ def still(cell: Cell, replicates: int, generator: np.random.Generator) -> Array:
     middle = values.mean((0, 2), keepdims=True)
     if seeds * blocks == 1:
         known = labels.basis(cell.x) == "standard errors"
-        scale = cell.x.stderr[0] if known else np.full(checkpoints, labels.roughness(values[0, :, 0]))
+        scale = cell.x.stderr[0] if known else labels.noise(values[:, :, 0])[0]
         noise = generator.standard_normal((replicates, checkpoints)) * scale
         return np.asarray(values.mean() + noise)[:, None, :, None]
     of_seeds = values.mean(2, keepdims=True) - middle
@@ -45,11 +45,18 @@ def still(cell: Cell, replicates: int, generator: np.random.Generator) -> Array:
 
 
 def null(cell: Cell, margin: float, level: float, replicates: int) -> dict[str, Any]:
-    """A row of the table, with the interval of Clopper and Pearson."""
+    """A row of the table, with the interval of Clopper and Pearson; no rate where the noise cannot be known."""
+    keys: dict[str, Any] = {"architecture": cell.architecture, "shortcut": cell.shortcut, "family": cell.family}
+    keys |= {"measure": cell.x.measure, "site": cell.site}
+    if labels.basis(cell.x) == "roughness" and not np.isfinite(labels.noise(cell.x.values[0].T)).all():
+        return keys | {"replicates": 0, "noise": "cannot be known"}
     sure = labels.quantities(still(cell, replicates, np.random.default_rng(0)), cell.x)
     positives, ambiguous = labels.claims(sure, margin, level)
     interval = stats.binomtest(positives, replicates).proportion_ci(level, method="exact")
-    keys: dict[str, Any] = {"architecture": cell.architecture, "shortcut": cell.shortcut, "family": cell.family}
-    keys |= {"measure": cell.x.measure, "site": cell.site, "replicates": replicates}
-    counted = {"false_positives": positives, "ambiguous": ambiguous, "rate": positives / replicates}
+    counted = {
+        "replicates": replicates,
+        "false_positives": positives,
+        "ambiguous": ambiguous,
+        "rate": positives / replicates,
+    }
     return keys | counted | {"rate_low": interval.low, "rate_high": interval.high, "noise": NOISE[sure.basis]}

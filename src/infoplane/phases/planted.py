@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infoplane.phases import labels, resample, turn
+from infoplane.phases import labels, mending, resample, turn
 from infoplane.phases.curves import Array, Curve
 from infoplane.phases.resample import Mean
 
@@ -22,8 +22,13 @@ SHAPES: dict[str, tuple[float, float, float]] = {
     "compression-only": (0.0, 0.15, 0.0),
     "fitting-only": (0.15, 0.0, 0.5),
     "flat": (0.0, 0.0, 0.0),
+    "drift up": (0.0, 0.03, 0.0),
+    "drift down": (0.03, 0.0, 1.0),
+    "step": (0.12, 0.0, 0.09),
 }
-"""Fit depth, compression height, and the turn as a share of the way."""
+"""Fit depth, compression height, and the turn as a share of the way; a step falls between the first two checkpoints."""
+STRAIGHT = ("drift up", "drift down")
+"""Shapes of straight lines; the others start, turn and end level."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,12 @@ class Noise:
     correlation: float = 0.7
     difficulty: float = 0.1
     """Between blocks, the same at all checkpoints."""
+    growth: float = 1.0
+    """How many times larger the noise is at the last checkpoint than at the first; the mean stays."""
+    outlier: float = 0.0
+    """How far one checkpoint of the first seed, neither the first nor the last, lies off: up or down, by chance."""
+    missing: float = 0.0
+    """Share of the checkpoints between the first and the last that each seed lacks."""
 
 
 NOISES: dict[str, Noise] = {
@@ -47,6 +58,10 @@ NOISES: dict[str, Noise] = {
     "high": Noise(0.06, 0.015, 0.03, 0.2),
     "independent": Noise(0.0, 0.0, 0.05, 0.0, 0.0),
     "jumpy seeds": Noise(0.01, 0.01, 0.005, 0.1, 0.0),
+    "slow": Noise(correlation=0.95),
+    "growing": Noise(growth=10.0),
+    "outlier": Noise(outlier=0.2),
+    "missing": Noise(missing=0.2),
 }
 QUANTITIES = ("fit_depth", "compression_height", "turn")
 
@@ -66,33 +81,74 @@ class Planted:
         return {"fit_depth": curves[:, 0] - lowest, "compression_height": curves[:, -1] - lowest, "turn": lowest}[name]
 
 
-def shape(fit_depth: float, height: float, turn: float, checkpoints: int, start: float = 0.5) -> Array:
+def shape(
+    fit_depth: float, height: float, turn: float, checkpoints: int, start: float = 0.5, straight: bool = False
+) -> Array:
     """A curve that falls by fit_depth to its turn (a share of the way) and rises by height after it."""
     time = np.linspace(0, 1, checkpoints)
     at = time[round(turn * (checkpoints - 1))]
     down = np.clip(time / at, 0, 1) if at > 0 else np.zeros_like(time)
     up = np.clip((time - at) / (1 - at), 0, 1) if at < 1 else np.zeros_like(time)
-    return np.asarray(start - fit_depth * np.sin(np.pi / 2 * down) ** 2 + height * np.sin(np.pi / 2 * up) ** 2)
+    down, up = (each if straight else np.sin(np.pi / 2 * each) ** 2 for each in (down, up))
+    return np.asarray(start - fit_depth * down + height * up)
+
+
+def curve(kind: str, checkpoints: int) -> Array:
+    """The curve of a shape in `SHAPES`."""
+    return shape(*SHAPES[kind], checkpoints, straight=kind in STRAIGHT)
+
+
+def _growing(noise: Noise, checkpoints: int) -> Array:
+    """Factors of the noise along the checkpoints, of mean 1."""
+    factors = np.geomspace(1, noise.growth, checkpoints)
+    return np.asarray(factors / factors.mean())
 
 
 def plant(
-    curve: Array, noise: Noise, count: int, seeds: int, blocks: int, generator: np.random.Generator
-) -> Planted:  # fmt: skip
-    """Noisy values around a curve of shape (checkpoints,)."""
+    curve: Array,
+    noise: Noise,
+    count: int,
+    seeds: int,
+    blocks: int,
+    generator: np.random.Generator,
+    stderr: Array | None = None,
+) -> Planted:
+    """Noisy values around a curve of shape (checkpoints,), with what is missing and what stands out mended.
+
+    stderr: (seeds, checkpoints), what is known of the noise.
+    """
     checkpoints = len(curve)
+    growing = _growing(noise, checkpoints)
 
     def wander(scale: float, *axes: int) -> Array:
         steps = generator.standard_normal((checkpoints, *axes))
         for place in range(1, checkpoints):
             kept = noise.correlation * steps[place - 1]
             steps[place] = kept + np.sqrt(1 - noise.correlation**2) * steps[place]
-        return np.asarray(scale * np.moveaxis(steps, 0, 2))
+        return np.asarray(scale * growing[:, None] * np.moveaxis(steps, 0, 2))
 
     sizes = 1 + noise.size * generator.standard_normal((count, seeds, 1, 1))
     own = curve[0] + sizes * (curve - curve[0])[:, None] + wander(noise.seed, count, seeds, 1)
     values = own + wander(noise.probe, count, 1, blocks) + wander(noise.both, count, seeds, blocks)
     values = values + noise.difficulty * generator.standard_normal((count, 1, 1, blocks))
-    return Planted(values, own[..., 0], curve)
+    known = np.full((seeds, checkpoints), np.nan) if stderr is None else stderr
+    return Planted(mending.mend(_spoilt(values, noise, generator), known)[0], own[..., 0], curve)
+
+
+def _spoilt(values: Array, noise: Noise, generator: np.random.Generator) -> Array:
+    """Values (count, seeds, checkpoints, blocks) with outliers and gaps."""
+    count, seeds, checkpoints, _ = values.shape
+    between = checkpoints - 2
+    if noise.outlier:
+        values = values.copy()
+        side = noise.outlier * generator.choice([-1, 1], (count, 1))
+        values[np.arange(count), 0, 1 + generator.integers(0, between, count)] += side
+    if noise.missing:
+        gone = np.zeros((count, seeds, checkpoints), bool)
+        gone[..., 1:-1] = generator.random((count, seeds, between)) < noise.missing
+        gone[:, 0] &= ~gone.all(1)
+        values = np.where(gone[..., None], np.nan, values)
+    return values
 
 
 def study(
@@ -110,44 +166,53 @@ def study(
     count: curves of each. `claims`: the share of labels that claim a phase.
     """
     generator = np.random.default_rng(seeds)
-    keys = [(noise, kind) for noise in noises for kind in shapes]
     rows = []
-    for noise, kind in keys:
-        each = plant(shape(*shapes[kind], checkpoints), noises[noise], count, seeds, blocks, generator)
-        reading = turn.read(each.values)
-        means = {
-            name: resample.mean(getattr(reading, name)).wider(labels.CROSSED if name in labels.CHOSEN else 1.0)
-            for name in QUANTITIES
-        }
-        rows.append({"noise": noise, "shape": kind, "seeds": seeds} | _judged(each, means, margin, level))
+    for name, noise in noises.items():
+        for kind in shapes:
+            each = plant(curve(kind, checkpoints), noise, count, seeds, blocks, generator)
+            like = Curve("zx", 1, each.values[0], np.full((seeds, checkpoints), np.nan), True, 1.0)
+            sure = labels.quantities(each.values, like)
+            rows.append({"noise": name, "shape": kind, "seeds": seeds} | _judged(each, sure, margin, level))
     return rows
+
+
+def _bare(spread: float, correlation: float = 0.0, **more: float) -> Noise:
+    return Noise(0.0, 0.0, spread, 0.0, correlation, 0.0, **more)
+
+
+BARE: dict[str, Noise] = {
+    "0.003": _bare(0.003),
+    "0.01": _bare(0.01),
+    "0.03": _bare(0.03),
+    "slow": _bare(0.01, 0.7),
+    "growing": _bare(0.01, growth=10.0),
+    "outlier": _bare(0.01, outlier=0.2),
+    "missing": _bare(0.01, missing=0.2),
+}
+"""Noise of curves without parts of the probe."""
 
 
 def study_bare(
-    count: int, seeds: int, spread: float, known: bool = False, checkpoints: int = 12, level: float = 0.95
+    count: int, seeds: int, noise: Noise, known: bool = False, checkpoints: int = 12, level: float = 0.95
 ) -> list[dict[str, Any]]:
-    """The same without parts of the probe: noise of this standard deviation, new at every checkpoint.
+    """The same without parts of the probe, one row per shape.
 
-    One row per shape. known: one seed's noise is told as its standard error; else it is guessed from its curve.
+    known: one seed's noise is given as its standard error; else it is guessed from its curve.
     """
     generator = np.random.default_rng(seeds)
+    spread = noise.both * _growing(noise, checkpoints) if known else np.full(checkpoints, np.nan)
+    stderr = np.broadcast_to(spread, (seeds, checkpoints))
     rows = []
-    for kind, numbers in SHAPES.items():
-        curve = shape(*numbers, checkpoints)
-        values = curve[:, None] + spread * generator.standard_normal((count, seeds, checkpoints, 1))
-        stderr = np.full((seeds, checkpoints), spread if known else np.nan)
-        like = Curve("zx", 1, values[0], stderr, False, 1.0)
-        sure = labels.quantities(values, like)
-        means = {name: getattr(sure, name) for name in QUANTITIES}
-        planted = Planted(values, np.broadcast_to(curve, (count, seeds, checkpoints)), curve)
-        keys = {"basis": sure.basis, "spread": spread, "shape": kind, "seeds": seeds}
-        rows.append(keys | _judged(planted, means, 0.01, level))
+    for kind in SHAPES:
+        each = plant(curve(kind, checkpoints), noise, count, seeds, 1, generator, stderr)
+        sure = labels.quantities(each.values, Curve("zx", 1, each.values[0], stderr, False, 1.0))
+        keys = {"basis": sure.basis, "shape": kind, "seeds": seeds}
+        rows.append(keys | _judged(each, sure, 0.01, level))
     return rows
 
 
-def _judged(planted: Planted, means: Mapping[str, Mean], margin: float, level: float) -> dict[str, Any]:
-    fits, compresses = (means[name].above(margin).tolist() for name in QUANTITIES[:2])
-    said = [labels.label(*pair, level)[0] for pair in zip(fits, compresses, strict=True)]
+def _judged(planted: Planted, sure: labels.Sure, margin: float, level: float) -> dict[str, Any]:
+    said = [labels.label(*pair, level)[0] for pair in zip(*sure.phases(margin), strict=True)]
     true = [
         labels.label(float(fit > margin), float(rise > margin), level)[0]
         for fit, rise in zip(planted.truth("fit_depth"), planted.truth("compression_height"), strict=True)
@@ -158,11 +223,12 @@ def _judged(planted: Planted, means: Mapping[str, Mean], margin: float, level: f
     told["wrong"] = 1 - told["right"] - told["ambiguous"]
     told["claims"] = 1 - told["ambiguous"] - said.count(labels.FLAT) / count
     for name in QUANTITIES:
-        low, high = means[name].interval(level)
+        mean: Mean = getattr(sure, name)
+        low, high = mean.interval(level)
         truth = planted.truth(name)
         slack = resample.ROUNDING
         told[f"{name}_coverage"] = float(((low - slack <= truth) & (truth <= high + slack)).mean())
-        told[f"{name}_bias"] = float((means[name].value - truth).mean())
+        told[f"{name}_bias"] = float((mean.value - truth).mean())
         told[f"{name}_width"] = float((high - low).mean())
     return told
 

@@ -6,7 +6,7 @@ bootstrap's known errors at few seeds (too narrow by (S - 1) / S, the interactio
 and the same rule can be run on thousands of planted curves. docs/phases.md has both, side by side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,9 @@ class Mean:
 
     What is known of a mean is a mixture of two Student's t: of `df` degrees of freedom with weight `weight`, and of
     `df_blocks` with the rest. On crossed normal data its intervals keep what they promise from two seeds on, where
-    Satterthwaite's degrees of freedom do not (docs/phases.md).
+    Satterthwaite's degrees of freedom do not (docs/phases.md). A standard error may be infinite: nothing is known.
+
+    too_far: a second reading, whose error is on the other side than that of `value`; the interval holds it too.
     """
 
     value: Array
@@ -32,12 +34,13 @@ class Mean:
     df: Array
     df_blocks: Array
     weight: Array
+    too_far: Array | None = None
 
     def __post_init__(self) -> None:
         """What is smaller than rounding is nothing: a frozen network moves by exactly 0."""
-        for name in ("value", "stderr"):
-            found = getattr(self, name)
-            object.__setattr__(self, name, np.where(np.abs(found) < ROUNDING, 0.0, found))
+        for name in ("value", "stderr", "too_far"):
+            if (found := getattr(self, name)) is not None:
+                object.__setattr__(self, name, np.where(np.abs(found) < ROUNDING, 0.0, found))
 
     @classmethod
     def student(cls, value: Array, stderr: Array, df: float | Array) -> "Mean":
@@ -47,7 +50,11 @@ class Mean:
 
     def wider(self, factor: float) -> "Mean":
         """The same, with standard errors that are wider by a factor."""
-        return Mean(self.value, self.stderr * factor, self.df, self.df_blocks, self.weight)
+        return self if factor == 1 else replace(self, stderr=self.stderr * factor)
+
+    def blurred(self, stderr: float | Array) -> "Mean":
+        """The same, with an error of its own besides, which more seeds and blocks do not make smaller."""
+        return replace(self, stderr=np.hypot(self.stderr, stderr))
 
     def _below(self, distance: Array) -> Array:
         """Probability that the truth lies less than so many standard errors above the value."""
@@ -62,20 +69,35 @@ class Mean:
             middle = (low + high) / 2
             enough = self._below(middle) >= (1 + level) / 2
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-        return self.value - high * self.stderr, self.value + high * self.stderr
+        other = self.value if self.too_far is None else self.too_far
+        low_end, high_end = np.minimum(self.value, other), np.maximum(self.value, other)
+        return low_end - high * self.stderr, high_end + high * self.stderr
 
-    def above(self, margin: float | Array) -> Array:
+    def less(self, number: float, sign: int = 1) -> "Mean":
+        """This, with its sign turned if so asked, less a number."""
+        other = None if self.too_far is None else sign * self.too_far - number
+        return replace(self, value=sign * self.value - number, too_far=other)
+
+    def nearest(self) -> Array:
+        """What both readings agree on: the one nearer to 0, and 0 where they differ in sign."""
+        if self.too_far is None:
+            return self.value
+        nearer = np.minimum(np.abs(self.value), np.abs(self.too_far))
+        return np.where(self.value * self.too_far > 0, np.sign(self.value) * nearer, 0.0)
+
+    def above(self, margin: float) -> Array:
         """How sure it is that the truth is beyond the margin, 0 to 1."""
-        distance = self.value - margin
+        distance = self.less(margin).nearest()
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = self._below(distance / self.stderr)
         return np.where(self.stderr > 0, shares, (distance > 0).astype(float))
 
     def p(self) -> Array:
         """Two-sided p-value of no effect."""
+        distance = np.abs(self.nearest())
         with np.errstate(divide="ignore", invalid="ignore"):
-            shares = 2 * self._below(-np.abs(self.value) / self.stderr)
-        return np.where(self.stderr > 0, shares, (self.value == 0).astype(float))
+            shares = 2 * self._below(-distance / self.stderr)
+        return np.where(self.stderr > 0, shares, (distance == 0).astype(float))
 
 
 def mean(values: Array) -> Mean:

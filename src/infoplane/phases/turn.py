@@ -114,15 +114,16 @@ def read(values: Array, rounds: int = ROUNDS) -> Reading:
     return Reading(by_time[:, 0], turn, by_time[:, -1], top - bottom, high - low)
 
 
-def thin(curve: Array, stderr: Array, thinnings: int = THINNINGS) -> Reading:
-    """A single curve (checkpoints,) with the standard error of each point; the reading is (1, 1, 1)."""
-    noise = np.random.default_rng(0).standard_normal((thinnings // 2, len(curve)))
-    noise = np.concatenate([noise, -noise]) * stderr
-    chosen_on, read_on = curve + noise, curve - noise
-    row = np.arange(thinnings)
-    found = [read_on[row, place].mean() for place in _places(chosen_on)]
-    turn, top, bottom, low, high = (np.full((1, 1, 1), value) for value in found)
-    return Reading(np.full((1, 1, 1), curve[0]), turn, np.full((1, 1, 1), curve[-1]), top - bottom, high - low)
+def thin(curves: Array, stderr: Array, thinnings: int = THINNINGS) -> Reading:
+    """Single curves and the standard error of each point, both (curves, checkpoints); the reading is (curves, 1, 1)."""
+    count, checkpoints = curves.shape
+    noise = np.random.default_rng(0).standard_normal((thinnings // 2, checkpoints))
+    noise = np.concatenate([noise, -noise]) * stderr[:, None]
+    chosen_on, read_on = curves[:, None] + noise, curves[:, None] - noise
+    places = _places(chosen_on)
+    found = (np.take_along_axis(read_on, place[..., None], -1).mean((1, 2)) for place in places)
+    turn, top, bottom, low, high = (each.reshape(count, 1, 1) for each in found)
+    return Reading(curves[:, :1, None], turn, curves[:, -1:, None], top - bottom, high - low)
 
 
 def _places(curves: Array) -> tuple[NDArray[np.intp], ...]:
