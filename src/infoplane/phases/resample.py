@@ -56,6 +56,18 @@ class Mean:
         """The same, with an error of its own besides, which more seeds and blocks do not make smaller."""
         return replace(self, stderr=np.hypot(self.stderr, stderr))
 
+    def together(self, stderr: float, df: float) -> "Mean":
+        """With the error of the probe besides that of seeds, of so many degrees of freedom."""
+        both = self.stderr**2 + stderr**2
+        weight = np.divide(self.stderr**2, both, out=np.zeros_like(both), where=both > 0)
+        return replace(self, stderr=np.sqrt(both), df_blocks=np.full(self.value.shape, df), weight=weight)
+
+    def draws(self, random: np.random.Generator, count: int) -> Array:
+        """Values that the truth of a single mean may have, shape (count,)."""
+        of_seeds = random.random(count) < self.weight
+        tails = np.where(of_seeds, random.standard_t(self.df, count), random.standard_t(self.df_blocks, count))
+        return np.asarray(self.value + self.stderr * tails)
+
     def _below(self, distance: Array) -> Array:
         """Probability that the truth lies less than so many standard errors above the value."""
         shares = self.weight * special.stdtr(self.df, distance)
