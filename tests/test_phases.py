@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import synthetic_results as synthetic
+from phase_tables import FEW, around, frames, measured
 from scipy import stats
 
 from infoplane.charts.frames import Tables
@@ -20,47 +21,9 @@ from infoplane.errors import UserError
 from infoplane.phases import contrasts, curves, gap, planted
 from infoplane.phases.analysis import Settings, analyse, write
 from infoplane.phases.results import TABLES, Phases
-from infoplane.tables import HISTORY, MEASURES, collect
+from infoplane.tables import collect
 
 ROOT = Path(__file__).parents[1]
-STATUS = {"status": pl.String}
-FEW = Settings(resamples=200, nulls=20)
-
-
-def measured(
-    values: np.ndarray,
-    measure: str = "zx",
-    shortcut: str = "identity",
-    status: str = "finished",
-    blocks: bool = True,
-    **more: Any,
-) -> list[dict[str, Any]]:
-    """Rows of one site, block1, from an array (seeds, checkpoints, blocks) at steps 0, 1, 2, 4 and so on."""
-    keys = {"architecture": "net", "shortcut": shortcut, "site": "block1", "part": "z", "depth": 1}
-    keys |= {"measure": measure, "family": "kernel", "status": status}
-    return [
-        keys
-        | {"seed": seed, "step": 2**at // 2, "value": float(parts.mean())}
-        | ({"blocks": parts.tolist()} if blocks else {})
-        | more
-        for seed, of_seed in enumerate(values)
-        for at, parts in enumerate(of_seed)
-    ]
-
-
-def frames(
-    rows: list[dict[str, Any]], history: list[dict[str, Any]] | None = None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return pl.DataFrame(rows, schema=MEASURES | STATUS), pl.DataFrame(history or [], schema=HISTORY | STATUS)
-
-
-def around(curve: list[float] | np.ndarray, seeds: int = 3, blocks: int = 20, spread: float = 1e-3) -> np.ndarray:
-    """Values with a little noise around a curve, (seeds, checkpoints, blocks)."""
-    noise = np.random.default_rng(0).standard_normal((seeds, len(curve), blocks))
-    ups = np.linspace(-0.1, 0.1, blocks)
-    return np.asarray(curve)[:, None] + spread * noise + ups
-
-
 FALLING = np.linspace(2.3, 0.5, 8)
 
 
@@ -196,74 +159,6 @@ def test_intervals_know_of_what_there_is(seeds: int, more: dict[str, Any], basis
     assert row["fit_depth_low"] < 0.25 < row["fit_depth_high"]
     assert ("roughness" in basis) == ("noise guessed" in row["note"])
     assert found.nulls["replicates"].to_list() == [20]
-
-
-@pytest.mark.parametrize(
-    "curve",
-    [
-        [0.52, 0.31],
-        [0.5, 0.3, 0.6],
-        [0.5, 0.4, 0.3, 0.45, 0.6],
-        [0.5, 0.5, 0.51, *[0.5] * 7],
-    ],
-)
-def test_where_no_noise_can_be_known_nothing_is_sure(curve: list[float]) -> None:
-    rows = measured(np.array(curve)[None, :, None], blocks=False)
-    rows += measured(np.array(curve)[None, :, None] + 0.1, shortcut="none", blocks=False)
-    found = analyse(*frames(rows), FEW)
-    row = found.phases.row(0, named=True)
-    assert (row["label"], row["confidence"], row["fit_depth_low"], row["fit_depth_high"]) == (
-        "ambiguous",
-        0.5,
-        None,
-        None,
-    )
-    assert "noise cannot be known" in row["note"] and "fewer than 6 checkpoints" in row["note"]
-    assert found.differences["p"].drop_nulls().len() == 0
-    assert found.nulls.select("replicates", "rate", "noise").row(0) == (0, None, "cannot be known")
-
-
-def test_values_are_not_known_better_than_they_are_rounded() -> None:
-    """Two seeds that are equal to two decimals differ in the third, which is not there."""
-    rows = measured(np.array([[0.51, 0.5, 0.5, 0.5, 0.5, 0.51]] * 2)[..., None], blocks=False)
-    row = analyse(*frames(rows), replace(FEW, margin=0.004)).phases.row(0, named=True)
-    assert row["label"] == "ambiguous" and row["fit_depth_high"] - row["fit_depth_low"] > 0.01
-    frozen = measured(np.full((1, 8, 1), 0.3172635), blocks=False)
-    row = analyse(*frames(frozen), FEW).phases.row(0, named=True)
-    assert (row["label"], row["confidence"], row["fit_depth_high"]) == ("flat", 1.0, 0.0)
-
-
-@pytest.mark.parametrize("seeds", [1, 3])
-@pytest.mark.parametrize("more", [{}, {"blocks": False, "stderr": 0.002}])
-def test_one_checkpoint_that_stands_out_is_named_and_makes_no_phase(seeds: int, more: dict[str, Any]) -> None:
-    values = around([0.3] * 12, seeds)
-    values[0, 5] -= 0.2
-    row = analyse(*frames(measured(values, **more)), FEW).phases.row(0, named=True)
-    assert row["label"] == "flat" and row["fit_depth_high"] < 0.01
-    assert row["note"] == "seed 0, step 16 stands out, so its neighbours stand for it"
-
-
-def test_a_sharp_turn_is_no_outlier() -> None:
-    """Neighbours lead to it on straight lines; and a dip that all seeds show is what networks do."""
-    row = analyse(*frames(measured(around([0.5, 0.45, 0.4, 0.35, 0.3, 0.35, 0.4, 0.45, 0.5], 1))), FEW).phases.row(
-        0, named=True
-    )
-    assert row["label"] == "two-phase" and "stands out" not in row["note"]
-    row = analyse(*frames(measured(around([0.5, 0.5, 0.5, 0.3, 0.5, 0.5, 0.5, 0.5], 3))), FEW).phases.row(0, named=True)
-    assert row["label"] == "two-phase" and row["note"] == ""
-
-
-def test_checkpoints_that_a_seed_lacks_are_filled_in_from_the_others() -> None:
-    values = around([0.5, 0.4, 0.3, 0.25, 0.3, 0.4, 0.45, 0.5], 3) + np.array([0.0, 0.02, -0.02])[:, None, None]
-    rows = [row for row in measured(values) if (row["seed"], row["step"]) not in {(0, 4), (1, 16), (2, 64), (2, 1)}]
-    table = analyse(*frames(rows), FEW).phases
-    row = table.row(0, named=True)
-    assert row["label"] == "two-phase" and row["fit_depth"] == pytest.approx(0.25, abs=2e-3)
-    assert row["note"] == (
-        "only checkpoints that at least half of the seeds have, as far as all go; "
-        "3 of 21 checkpoints filled in from the other seeds"
-    )
-    assert row["end"] == pytest.approx(0.45, abs=0.01), "no seed is followed past its last checkpoint"
 
 
 def test_one_checkpoint_has_no_label() -> None:
