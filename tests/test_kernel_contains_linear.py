@@ -4,6 +4,7 @@
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +20,13 @@ CPU = torch.device("cpu")
 OF_A_KIND = 12 if settings.get_current_profile_name() == "thorough" else 4
 
 
-def both(sample: Sample) -> list[tuple[Estimate, Estimate]]:
-    """Z-X and Z-Y, each by `kernel` and by `linear`."""
+def both(sample: Sample, **options: Any) -> list[tuple[Estimate, Estimate]]:
+    """Z-X and Z-Y, each by `kernel` and by `linear`; options: of both."""
     z, x, y = sample
-    targets = prepare(x, y, CPU)
-    found = [
-        family.estimate(torch.as_tensor(z), targets, family.Options(extrapolate=False)) for family in (kernel, linear)
-    ]
+    targets, options = prepare(x, y, CPU), {"extrapolate": False} | options
+    wide = kernel.Options(**options, screen=min(150, options.get("landmarks", 150)))
+    found = [kernel.estimate(torch.as_tensor(z), targets, wide)]
+    found.append(linear.estimate(torch.as_tensor(z), targets, linear.Options(**options)))
     return list(zip(*found, strict=True))
 
 
@@ -54,3 +55,13 @@ def test_heavy_tails_leave_the_linear_kernel_in_the_choice() -> None:
     x = rng.standard_t(2.5, size=(1000, 1))
     for wide, narrow in both((x + rng.normal(size=x.shape), x, (x[:, 0] > 0).astype(int))):
         assert wide.value is not None and narrow.value is not None and wide.value <= narrow.value
+
+
+@pytest.mark.parametrize("d", [8, 80, 150])
+def test_landmarks_leave_the_linear_kernel_as_it_is(d: int) -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(140, d))
+    x = z @ rng.normal(size=(d, 3))
+    found = both((z, x, (x[:, 0] > 0).astype(int)), exact_up_to=100, landmarks=40)
+    for wide, narrow in found:
+        assert wide.value is not None and narrow.value is not None and wide.value <= narrow.value + 1e-9

@@ -194,6 +194,29 @@ def test_logistic_regression_equals_scikit_learn_per_fold(
     assert np.allclose(losses.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_numpy_and_torch_descend_alike() -> None:
+    """The CPU's library and the GPU's, on the CPU."""
+    z, targets = labelled()
+    basis = centred_eigenbasis(standardised_gram(z).products)
+    training = (targets.folds(5, seed=0)[None] != torch.arange(5)[:, None]).double()
+    posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
+    start = logistic.constant_fit(posed)
+    given = (
+        posed.values,
+        posed.features,
+        posed.one_hot,
+        posed.training,
+        torch.tensor(0.1),
+        start.weights,
+        start.logits,
+    )
+    by_torch = logistic._descend(torch, 1e-12, *given)
+    by_numpy = logistic._descend(np, 1e-12, *(one.numpy() for one in given))
+    assert bool(by_torch[2]) and bool(by_numpy[2])
+    for one, other in zip(by_torch[:2], by_numpy[:2], strict=True):
+        assert np.allclose(one.numpy(), other, atol=1e-9)
+
+
 def test_float32_and_the_tolerance_cost_less_than_a_hundredth_of_a_nat() -> None:
     z, targets = labelled(n=200, classes=5)
     basis = centred_eigenbasis(standardised_gram(z).products)

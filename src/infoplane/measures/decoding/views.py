@@ -86,6 +86,8 @@ class SomeLandmarks:
     def __init__(self, z: Tensor, targets: Targets, scale: Scale) -> None:
         self.landmarks: Landmarks = to_landmarks(z, targets.subset(scale.landmarks, scale.seed))
         self.features, self.constant = self.landmarks.features, self.landmarks.constant
+        # the linear kernel is that of `linear_view`, so that no linear decoder is better than this view's
+        self._linear = (lambda: AllFeatures(z).kernel()) if z.shape[1] <= scale.exact_up_to else None
 
     @cached_property
     def _distances(self) -> Tensor:
@@ -102,7 +104,9 @@ class SomeLandmarks:
         return rbf(self._distances[rows], width * self._median)
 
     def kernel(self, width: float) -> Kernel:
-        """The kernel of this width on all samples; an infinite width is the linear kernel."""
+        """The kernel of this width on all samples; an infinite width is the linear kernel, exact where it can be."""
+        if math.isinf(width) and self._linear is not None:
+            return self._linear()
 
         def parts(parts: Sequence[Tensor]) -> Iterator[Basis]:
             features = self._features(width)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from infoplane.measures.decoding.decode import Kernels, Search, decode
 from infoplane.measures.decoding.decode import footprint as exact_footprint
-from infoplane.measures.decoding.ridge import choose_ridge, decades, score_losses
+from infoplane.measures.decoding.ridge import choose_ridge, decades, loss_curve, score_losses
 from infoplane.measures.decoding.views import Kernel, Scale, SomeLandmarks, WholeGram, kernel_view
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.groups import in_order
@@ -81,7 +81,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         errors, scores = [], []
         for width in widths:
             basis = kernels[width].basis if isinstance(some, slice) else view.some(width, some)
-            errors.append(float(choose_ridge(basis, inputs, ridges, groups).losses.sum()))
+            errors.append(min(loss_curve(basis, basis.vectors.T @ inputs, ridges, groups=groups)))
             scores.append(float(score_losses(basis, targets.one_hot[:, some], ridges, groups).mean()))
         order = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
         finalists = [index for index in order if errors[index] <= CLOSE * errors[order[0]]]
