@@ -25,8 +25,9 @@ LONGEST_NAME = 200
 
 DEEPEST = 20
 """Lists and mappings in one another."""
-LARGEST = 100_000
-"""Characters of all keys and values: jobs are handed them on their command line, which Linux limits to 131,072."""
+LARGEST = 50_000
+"""Characters of all keys and values: jobs are handed them with all defaults on a command line, which Linux limits to
+131,072 bytes."""
 LARGEST_NUMBER = 2**63 - 1
 """What files can hold."""
 LARGEST_SEED = 2**32 - 1
