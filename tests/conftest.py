@@ -1,6 +1,7 @@
 """Small real inputs that several tests share."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def pytest_runtest_makereport() -> Iterator[None]:
     """Turn a skip into a failure where what it lacks is required."""
     report = yield
     reason = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
-    if lacking := [word for word in REQUIRED if word in reason.lower()]:
+    if lacking := [word for word in REQUIRED if re.search(rf"\b{word}\b", reason.lower())]:
         report.outcome, report.longrepr = (
             "failed",
             f"INFOPLANE_REQUIRES names {lacking[0]}, and this was to be skipped: {reason}",
