@@ -69,3 +69,12 @@ def test_values_that_more_samples_would_hardly_change_carry_no_note(family: str)
     noise = rng.normal(size=(300, 8))
     for z in (x, x + noise, noise, np.eye(4)[y] + 0.5 * noise[:, :4], 10 * y[:, None] + noise):
         assert [one.note for one in estimate(family, z, x, y)] == ["", ""]
+
+
+def test_heavy_tails_are_told_where_one_sample_is_much_of_the_variance() -> None:
+    rng = np.random.default_rng(101)
+    x = rng.standard_t(2.5, size=(1000, 1))
+    noise, y = rng.normal(size=(1000, 1)), np.arange(1000) % 2
+    zx, zy = estimate("linear", x + noise, x, y)
+    assert "of X's variance" in zx.note and zy.note == ""
+    assert all(estimate("linear", noise + one, one, y)[0].note == "" for one in (noise, rng.standard_t(8, (1000, 1))))

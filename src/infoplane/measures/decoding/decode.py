@@ -13,7 +13,7 @@ from infoplane.measures.blocks import blocks
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.learning_curve import Limit, halves, zx_limit, zy_limit
 from infoplane.measures.decoding.logistic import cross_validate, problem
-from infoplane.measures.decoding.ridge import Choice, constant_losses, normalised_error
+from infoplane.measures.decoding.ridge import Choice, constant_losses, normalised_error, outlying
 from infoplane.measures.decoding.views import AllFeatures, Kernel, SomeLandmarks, WholeGram
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.groups import standard_error
@@ -137,7 +137,7 @@ def _zx(
         ridge=kernels.ridge.ridge,
         folds=zx.n,
         edge=_edges(kernels.ridge, kernels.x),
-        note=_joined(kernels.ridge.note, targets.note),
+        note=_joined(kernels.ridge.note, outlying(constant), targets.note),
         blocks=blocks(losses, torch.arange(zx.n), constant.sum(), targets.groups),
     )
     return _extrapolated(zx, zx_limit(losses, targets, parts, bases, search.ridges) if parts else None)

@@ -32,6 +32,11 @@ SKETCH = 256
 """Random projections of X on which a ridge is chosen, where X has more dimensions and there are many samples."""
 
 
+LARGEST = 0.1
+MOST_OFTEN = 25
+"""A sample is outlying beyond this share of X's variance, and this many times the mean one (normal X: about 12)."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """A decoder chosen on its held-out losses.
@@ -139,6 +144,16 @@ def normalised_error(losses: Tensor, constant: Tensor, groups: Tensor | None = N
     """
     value = float(losses.sum() / constant.sum())
     return value, standard_error((losses - value * constant) / constant.mean(), groups)
+
+
+def outlying(constant: Tensor) -> str:
+    """A note where one sample is much of X's variance, as under heavy tails: then the standard error is too small.
+
+    constant: squared errors of the constant predictor, shape (n,).
+    """
+    share = float(constant.max() / constant.sum())
+    far = share > max(LARGEST, MOST_OFTEN / len(constant))
+    return f"one sample is {share:.0%} of X's variance: the value rests on few" if far else ""
 
 
 def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float], groups: Tensor | None = None) -> Choice:

@@ -25,7 +25,7 @@ from infoplane.measures.decoding.neural import (
     squared_error,
     train,
 )
-from infoplane.measures.decoding.ridge import normalised_error
+from infoplane.measures.decoding.ridge import normalised_error, outlying
 from infoplane.measures.decoding.splitwise import principal_components
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
@@ -218,9 +218,9 @@ def _estimate(
     else:
         value, stderr = float(judged.losses.mean()), standard_error(judged.losses, groups)
         total = held_out
+    notes = [outlying(judged.constant)] if blank.unit == "nmse" else []
     diverged = int(fit.diverged[own].sum())
     at_limit = float(fit.limited[own].double().mean())
-    notes = []
     if diverged:
         notes.append(f"decoder networks that diverged: {diverged} of {count}")
     if alone := blank.n - held_out:
