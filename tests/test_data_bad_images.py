@@ -8,17 +8,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import draws
 from data_sources import (
     encode,
     local_folder,
+    paths,
     refused,
     some_images,
     write_shard,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from infoplane import registry
+from infoplane.data.images import read_split
+from infoplane.data.prepare import prepare
 from infoplane.data.shards import open_shards
+from infoplane.errors import UserError
+from infoplane.specs import DataSpec, Plugin
 
 # Shards
 
@@ -188,3 +196,58 @@ def test_an_image_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     path = write_shard(tmp_path / "s" / "0.parquet", good_images(4) * 2, [0, 1] * 4)
     assert f"of {path} is not a readable image" in refused_shard(tmp_path)
+
+
+LABELS: dict[str, list[Any]] = {
+    "good": [0, 1] * 10,
+    "null": [0, None] * 10,
+    "text": ["a", "b"] * 10,
+    "negative": [-1, 0] * 10,
+    "one class": [1] * 20,
+    "decimal": [0.0, 1.0] * 10,
+}
+GROUPS: dict[str, Any] = {
+    "numbers": pa.array([n // 4 for n in range(20)], pa.uint8()),
+    "text": pa.array([f"p{n % 5}" for n in range(20)]).dictionary_encode(),
+    "nulls": pa.array([None, 1] * 10),
+    "one": pa.array([True] * 20),
+    "lists": pa.array([[1]] * 20),
+}
+
+
+DAMAGE = ["cut", "text", "empty", "null", "16 bit"]
+
+
+@draws(40, 500)
+@given(
+    label=st.sampled_from(sorted(LABELS)),
+    group=st.sampled_from([*sorted(GROUPS), "", "label"]),
+    kind=st.sampled_from(["int64", "int8", "uint64"]),
+    bad=st.lists(st.tuples(st.integers(0, 19), st.sampled_from(DAMAGE)), max_size=2),
+    hub=st.sampled_from([None, b"{", b"\xff", b'{"info": {"features": {"label": {"names": ["a", "b"]}}}}']),
+    twice=st.booleans(),
+    probe=st.sampled_from([6, "all"]),
+)
+def test_every_shard_gives_splits_or_one_sentence(
+    label: str, group: str, kind: str, bad: list[tuple[int, str]], hub: bytes | None, twice: bool, probe: int | str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    tmp_path = tmp_path_factory.mktemp("drawn")
+    images = good_images(10) * 2 if twice else good_images(20)
+    for row, how in bad:
+        images[row] = damaged_image(how)
+    whole = label in ("good", "null", "one class") or (label == "negative" and kind != "uint64")
+    labels = pa.array(LABELS[label], pa.type_for_alias(kind) if whole else None)
+    columns = {"image": pa.array(images, pa.binary()), "label": labels}
+    table = pa.table(columns | ({group: GROUPS[group]} if group in GROUPS else {}))
+    pq.write_table(table.replace_schema_metadata({b"huggingface": hub} if hub else None), tmp_path / "0.parquet")
+    options = {"path": str(tmp_path), "classes": 2, "side": 8, "group": group}
+    out = paths(tmp_path / "out")
+    try:
+        prepare(DataSpec(Plugin("image_parquet", options), probe, 4, None, 0), tmp_path, out)  # type: ignore[arg-type]
+    except UserError as error:
+        assert "\n" not in str(error) and not any(path.exists() for path in out.values())
+    else:
+        split = read_split(out["probe"])
+        assert (split.groups is None) == (group == "")
+        assert not twice or any("copies of other images" in note for note in split.metadata["notes"])
