@@ -40,11 +40,10 @@ class Limit:
         """What a reader is to be told where the value at n has far to fall, clearly, with more samples; else nothing.
 
         Far: by `FAR` of the value or of what it says to be known (reference - value), whichever is less, and by more
-        than `SLIGHT` of the reference.
+        than `SLIGHT` of the reference. A value near 0 has nowhere to fall.
         """
-        rise = self.half - value
-        far = max(SLIGHT * reference, FAR * min(value, reference - value), CLEAR * self.rise_stderr)
-        if not rise > far:
+        far = max(SLIGHT * reference, FAR * min(value, reference - value))
+        if not (value - self.value > far and self.half - value > CLEAR * self.rise_stderr):
             return ""
         return f"too few samples for this decoder: {self.half:.3g} with half of them, {self.value:.3g} extrapolated"
 
