@@ -12,10 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_sources import (
-    paths,
-)
+from data_sources import SAMPLES, local_mnist, paths
 
+from infoplane import registry
 from infoplane.data.images import COLUMN, KEYS, read_split
 from infoplane.data.prepare import prepare
 from infoplane.errors import UserError
@@ -122,6 +121,15 @@ prepare(DataSpec.from_json(sys.argv[1]), Path("."), {{s: Path(sys.argv[2], s + "
     assert {p.name: p.read_bytes() for p in out.iterdir()} == {
         p.name: p.read_bytes() for p in (tmp_path / "undisturbed").iterdir()
     }
+
+
+def test_a_folder_of_downloads_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    local_mnist(registry.load("data set", "mnist"), tmp_path / "downloads")
+    monkeypatch.setattr(registry.load("data set", "mnist").Options, "size", SAMPLES)
+    spec = DataSpec(Plugin("mnist"), probe=20, validation=10, train=None, seed=0)
+    assert prepare(spec, Path("~/downloads"), paths(tmp_path)) == ()
+    assert not Path("~").exists()
 
 
 def test_the_script_ends_with_one_sentence_and_a_status(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def load_cifar(folder: Path, name: str, archive: Archive) -> Images:
     labels = np.concatenate([batch[:, archive.label] for batch in batches]).astype(np.int64)
     pixels = np.concatenate([batch[:, archive.label_bytes :] for batch in batches])
     source = f"{name}: the official training and test images, pooled, from {PUBLISHER}{archive.file}."
-    names = tuple(files[archive.names].decode().split())
+    names = tuple(files[archive.names].decode(errors="replace").split())
     return Images(pixels.reshape(-1, *SHAPE), labels, names, source)
 
 
