@@ -247,8 +247,10 @@ def test_diagnostics_are_counted(tables: Tables) -> None:
 def test_report_escapes_what_it_is_given(tables: Tables, folder: Path, tmp_path: Path) -> None:
     metadata = json.loads(json.dumps(tables.metadata))
     metadata["config"]["experiment"] = "<img src=x onerror=alert(1)></script>"
+    metadata["images"] = ["left out of <b>: '.heic' files (1)"]
     report.write(Tables(tables.measures, tables.history, metadata), [], tmp_path / "report.html")
     assert synthetic.loads(tmp_path / "report.html") == []
+    assert "<dt>Images</dt><dd>left out of &lt;b&gt;: " in (tmp_path / "report.html").read_text()
     assert render.script_json({"a": "</script>"}) == '{"a":"\\u003c/script>"}'
 
 

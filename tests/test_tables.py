@@ -206,6 +206,14 @@ def test_seconds_stay_out(runs: list[ExpectedRun], tmp_path: Path) -> None:
     assert "seconds" not in history.columns
 
 
+def test_what_was_said_of_the_images_is_kept(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    for place, run in enumerate(runs[:2]):
+        table, about = read_rows(run.measures["kernel"])
+        write_rows(run.measures["kernel"], table, about | {"images": ["copies: 3", "left out: 1"][: place + 1]})
+    collected(runs, tmp_path)
+    assert read_rows(tmp_path / "tables" / "measures.parquet")[1]["images"] == ["copies: 3", "left out: 1"]
+
+
 def test_metadata_of_the_experiment(runs: list[ExpectedRun], tmp_path: Path) -> None:
     collected(runs, tmp_path)
     _, metadata = read_rows(tmp_path / "tables" / "history.parquet")

@@ -99,6 +99,7 @@ def test_equal_images_share_a_split_and_are_counted(tmp_path: Path) -> None:
     found = splits(tmp_path, shard(tmp_path / "s.parquet", pictures, labels))
     assert all(len(where) == 1 for where in places(found, np.array(pictures)))
     copies, unlike = found["probe"].metadata["notes"]
+    assert Subject(tmp_path / "out" / "probe.parquet", torch.device("cpu")).image_notes == [copies, unlike]
     assert copies.startswith("copies of other images, to the byte, such as of row 0 of") and "30 of 60" in copies
     assert unlike.startswith("equal images with different labels: 1, such as row 1 of") and "row 31 of" in unlike
 

@@ -255,7 +255,8 @@ def _summary(
         for package, version in (found.get("versions") or {}).items():
             versions.setdefault(package, set()).add(str(version))
     entropy = values.filter(pl.col("measure") == "zy")["reference"].drop_nulls()
-    return {
+    images = sorted({note for found in seen for note in found.get("images") or []})
+    return ({"images": images} if images else {}) | {
         "config": config,
         "order": {role: list((config or {}).get(role) or {}) for role in ("architectures", "shortcuts", "measures")},
         "runs": states,

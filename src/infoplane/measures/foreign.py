@@ -202,6 +202,11 @@ class ForeignSubject(Subject):
         return prepare(inputs, labels, self.device, groups)
 
     @property
+    def image_notes(self) -> list[str]:
+        """Nobody has looked at the images."""
+        return []
+
+    @property
     def status(self) -> dict[str, object]:
         """Also the sites by depth, and whether that is the order of their numbers and not of the columns."""
         sites = list(dict.fromkeys(site.name for site in self.sites))

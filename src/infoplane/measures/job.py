@@ -81,6 +81,7 @@ def measured_rows(spec: MeasuresSpec, subject: Subject, labels: dict[str, Any]) 
 def write(output: Path, rows: list[dict[str, Any]], subject: Subject, spec: dict[str, Any]) -> None:
     """Write rows with what is true of all of them, atomically."""
     about = {"spec": spec, **subject.status, "versions": versions(), "device": subject.device.type}
+    about |= {"images": subject.image_notes} if subject.image_notes else {}
     write_rows(output, pa.Table.from_pylist(rows, SCHEMA), about)
 
 

@@ -126,6 +126,11 @@ class Subject:
         return self.read(step, logits[0]).argmax(1) if logits else None
 
     @property
+    def image_notes(self) -> list[str]:
+        """What was said of the images when they were split, such as how many are copies of others."""
+        return list(self.probe.metadata.get("notes", []))
+
+    @property
     def status(self) -> dict[str, object]:
         """Whether training finished or diverged, and at which step."""
         found = (self.activations if self.activations_path else self.checkpoints).metadata
