@@ -108,6 +108,16 @@ def test_one_outlier_makes_a_note_where_it_makes_the_range() -> None:
         assert "outliers" not in estimate(torch.as_tensor(tame)[:, None], targets, Options())[0].note
 
 
+def test_ids_that_come_many_times_are_told_apart_and_saturate_nothing() -> None:
+    codes = np.arange(1000) % 8
+    for first in (0, 20_000_000, 1_700_000_000):
+        targets = prepare(codes + first, codes % 2, CPU)
+        ixz, izy = estimate(torch.as_tensor(codes[:, None]).double(), targets, Options())
+        assert (ixz.value, izy.value) == pytest.approx((3, 1)) and ixz.note == izy.note == ""
+    rare = prepare(np.arange(1000) // 2, codes % 2, CPU)
+    assert "saturated" in estimate(torch.arange(1000)[:, None] // 2, rare, Options(bins=500))[0].note
+
+
 def with_outlier(z: np.ndarray) -> np.ndarray:
     return np.where(np.arange(len(z)) == 3, 1e4, z)
 

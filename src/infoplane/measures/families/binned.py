@@ -34,6 +34,9 @@ INPUTS = "identity"
 SATURATED = 0.9
 """From this share of samples alone in their cell on, a value is marked: it tells of the sample's size, not of Z."""
 
+FEW_TIMES = 5
+"""Where every input comes so often on average, H(X) is that of X and no longer that of the sample."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -123,8 +126,9 @@ def _estimates(
         "h_z_given_x": found.noise / math.log(2),
     }
     values = [found.ixz, found.izy] + ([] if answers is None else [answer_entropy(cells, answers)])
+    few = FEW_TIMES * len(inputs.sizes) > n
     empty = empty_note(bins.index, as_array(flat), bins.count) if "range" in options.binning else ""
-    notes = ["; ".join(filter(None, [_notes(bins, found.alone, options), empty]))] * 2 + [""]
+    notes = ["; ".join(filter(None, [_notes(bins, found.alone if few else 0.0, options), empty]))] * 2 + [""]
     if len(labels.sizes) == 1:
         notes[1] = "; ".join(filter(None, [notes[1], "one class only"]))
     return [
