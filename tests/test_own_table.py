@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,89 @@ def test_a_mistake_is_one_sentence(lines: list[str], sentence: str, tmp_path: Pa
     assert sentence in str(said.value) and "mine.csv" in str(said.value) and "\n" not in str(said.value)
 
 
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ([HEADER, "a,0,z,0.5,2.0", "a,1,z,-0.6,1.0"], "zx in row 3 is '-0.6': expected a number, -0.05 or more"),
+        ([HEADER, "a,0,z,0.5,2.0", "a,1e30,z,0.4,1.0"], "step in row 3 is '1e30': expected a whole number, 0 or more."),
+        (
+            ["run;step;site;zx;zy", "a;0;z;0.5;2", "a;1.000;z;0.4;1"],
+            "step in row 3 is '1.000': expected a whole number with",
+        ),
+        (
+            [f"{HEADER},zx_stderr", "a,0,z,0.5,2,0.1", "a,1,z,0.4,1,-0.1"],
+            "zx_stderr in row 3 is '-0.1': expected a number, 0",
+        ),
+        (
+            [f"{HEADER},accuracy", "a,0,z,0.5,2,0.1", "a,1,z,0.4,1,150"],
+            "accuracy in row 3 is '150': expected a share, 0 to 1",
+        ),
+        ([f"{HEADER},n", "a,0,z,0.5,2,True", "a,1,z,0.4,1,5"], "n in row 2 is 'True': expected a whole number"),
+        (
+            [f"{HEADER},depth", "a,0,z,0.5,2,1", "a,1,z,0.4,1,2"],
+            "depth of site 'z' is 1 in row 2 and 2 in row 3: expected the same in every row.",
+        ),
+        (
+            [f"{HEADER},train_loss", "a,0,z,0.5,2,1", "a,0,y,0.4,1,2", "a,1,z,0.5,2,1"],
+            "train_loss of step 0 of one run is 1 in row 2 and 2 in row 3: expected the same in every row.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(lines: list[str], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as said:
+        own_table.read(written(tmp_path, *lines))
+    assert sentence in str(said.value) and "mine.csv" in str(said.value) and "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "sentence"),
+    [
+        ("zx", [[0.5], [0.4]], r"column 'zx' holds List\(Float64\): expected one value per row"),
+        ("site", [["z"], ["z"]], r"column 'site' holds List\(String\): expected one value per row"),
+        ("zy", [True, False], "column 'zy' holds Boolean: expected numbers"),
+        ("step", [date(2026, 1, 1), date(2026, 1, 2)], "column 'step' holds Date: expected numbers"),
+    ],
+)
+def test_columns_of_another_kind_are_refused(name: str, column: list[Any], sentence: str, tmp_path: Path) -> None:
+    table: dict[str, list[Any]] = {
+        "run": ["a", "a"],
+        "step": [0, 1],
+        "site": ["z", "z"],
+        "zx": [0.5, 0.4],
+        "zy": [2, 1],
+    }
+    pl.DataFrame(table | {name: column}).write_parquet(tmp_path / "mine.parquet")
+    with pytest.raises(UserError, match=sentence):
+        own_table.read(tmp_path / "mine.parquet")
+
+
+def test_values_that_are_no_shares_are_asked_about(tmp_path: Path) -> None:
+    honest = own_table.read(written(tmp_path, HEADER, "a,0,z,1.2,2.0", "a,1,z,-0.01,1.0"))
+    assert own_table.cautions(honest) == []
+    tables = own_table.read(written(tmp_path, HEADER, "a,0,z,61,2.0", "a,1,z,0.4,1.0"))
+    assert own_table.cautions(tables)[0].startswith("zx is above 1.5 in 1 rows, up to 61: is it divided by the input's")
+    assert tables.measures.filter(pl.col("value") == 61)["note"].item().startswith("above 1.5")
+
+
+@pytest.mark.parametrize(
+    ("sites", "ordered"),
+    [
+        (["layer1", "layer10", "layer11", "layer2"], ["layer1", "layer2", "layer10", "layer11"]),
+        (["stem", "layer1.1", "layer1.10", "layer1.9", "head"], ["stem", "layer1.1", "layer1.9", "layer1.10", "head"]),
+        (["block10", "block11", "block9"], ["block9", "block10", "block11"]),
+        (["down1", "down2", "up2", "up1"], ["down1", "down2", "up2", "up1"]),
+        (["z", "a"], ["z", "a"]),
+    ],
+)
+def test_numbered_sites_stand_in_the_order_of_their_numbers(
+    sites: list[str], ordered: list[str], tmp_path: Path
+) -> None:
+    lines = [f"a,{step},{site},0.5,1.0" for step in (0, 1) for site in sites]
+    tables = own_table.read(written(tmp_path, HEADER, *lines))
+    depths = tables.measures.select("site", "depth").unique().sort("depth")
+    assert depths["site"].to_list() == ordered and depths["depth"].to_list() == list(range(len(sites)))
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.csv is missing: expected a CSV or Parquet file with the columns run"):
         own_table.read(tmp_path / "mine.csv")
@@ -170,6 +254,27 @@ def test_the_command(tmp_path: Path) -> None:
     assert synthetic.loads(page) == [] and "skips" in page.read_text()
     for file in ("charts/contrast.pdf", "charts/phase_diagram.svg", "tables/measures.parquet", "phases/phases.parquet"):
         assert (tmp_path / "out" / file).stat().st_size > 0
+
+
+def test_the_command_takes_values_below_nothing_and_names_the_last_block(tmp_path: Path) -> None:
+    """Z-X a little below 0 everywhere: rounding of a network that keeps its input."""
+    lines = [f"a,{step},layer{k},-0.0{k + 1}1,{2 - step}" for k in range(2) for step in (0, 1)]
+    done = command(written(tmp_path, HEADER, *lines), "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "last block of mine: layer1" in done.stdout and (tmp_path / "out" / "report.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.csv", "out"]
+
+
+def test_the_command_never_writes_over_its_table(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    table = tmp_path / "tables" / "measures.parquet"
+    planted().write_parquet(table)
+    before = table.read_bytes()
+    done = command(table, "--output", tmp_path)
+    assert done.returncode == 2 and "would overwrite" in done.stderr and table.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tables"], "and nothing else is left"
+    done = command(table, "--output", table)
+    assert done.returncode == 2 and "is a file: expected a folder" in done.stderr
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:

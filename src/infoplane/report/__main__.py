@@ -6,6 +6,7 @@ The table, CSV or Parquet, has a row per run, step and site: columns run, step, 
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 from infoplane import registry
@@ -33,25 +34,45 @@ def main() -> None:
 
     if args.classes is not None and args.classes < 2:
         raise UserError(f"--classes is {args.classes}: expected at least 2.")
+    if args.output.exists() and not args.output.is_dir():
+        raise UserError(f"--output {args.output} is a file: expected a folder, new or not.")
     values = own_table.read(args.table, args.classes)
     if unread := own_table.ignored(args.table):
         print(f"ignored columns: {', '.join(unread)}")
+    for caution in own_table.cautions(values):
+        print(f"note: {caution}")
     settings = analysis.Settings(reference=own_table.reference(values, args.reference))
     phases = analysis.analyse(values.measures, values.history, settings, values.metadata)
-    analysis.write(phases, [args.output / "phases" / f"{name}.parquet" for name in TABLES])
-    own_table.write(values, args.output / "tables")
     tables = Tables(values.measures, values.history, values.metadata, phases)
-    specs = []
-    for name in (name for name in CHARTS if name in registry.names("chart")):
-        html, png, json, svg, pdf = (
-            args.output / "charts" / f"{name}.{kind}" for kind in ("html", "png", "json", "svg", "pdf")
-        )
-        render.save(render.spec(name, {}, tables), html, None, png, json)
-        figure.save(figure.drawn(name, {}, tables, figure.WIDTH), figure.WIDTH, svg, pdf)
-        specs.append(json)
-    page.write(tables, specs, args.output / "report.html")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".infoplane-", dir=args.output.parent) as folder:
+        made = Path(folder)
+        analysis.write(phases, [made / "phases" / f"{name}.parquet" for name in TABLES])
+        own_table.write(values, made / "tables")
+        specs = []
+        for name in (name for name in CHARTS if name in registry.names("chart")):
+            html, png, json, svg, pdf = (
+                made / "charts" / f"{name}.{kind}" for kind in ("html", "png", "json", "svg", "pdf")
+            )
+            render.save(render.spec(name, {}, tables), html, None, png, json)
+            figure.save(figure.drawn(name, {}, tables, figure.WIDTH), figure.WIDTH, svg, pdf)
+            specs.append(json)
+        page.write(tables, specs, made / "report.html")
+        _put(made, args.output, args.table)
     terminal.show(phases)
+    for architecture, site in phases.metadata["last_blocks"].items():
+        print(f"last block of {architecture}: {site}")
     print(f"report: {(args.output / 'report.html').resolve()}")
+
+
+def _put(made: Path, output: Path, table: Path) -> None:
+    """Move all that was made to where it belongs, once all of it is there; never onto the table itself."""
+    files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
+    if table.resolve() in {(output / file).resolve() for file in files}:
+        raise UserError(f"--output {output} would overwrite {table}: name another folder.")
+    for file in files:
+        (output / file).parent.mkdir(parents=True, exist_ok=True)
+        (made / file).replace(output / file)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A table of values that anyone measured, made into the two tidy tables that all else is drawn from."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ OF_THE_STEP = ("train_loss", "train_accuracy", "validation_loss", "validation_ac
 OPTIONAL = (*OF_THE_RUN, *OF_THE_VALUE, *OF_THE_STEP, "accuracy")
 WHOLE = ("step", "seed", "depth", "n")
 WORDS = ("run", "site", "architecture", "shortcut", "family")
+SHARES = ("accuracy", "train_accuracy", "validation_accuracy")
+LOWEST_ZX, HIGHEST_ZX = -0.05, 1.5
+"""Z-X is a share of the input's variance. A held-out value may lie a little above 1; below 0 there is only rounding."""
+NOT_A_SHARE = f"above {HIGHEST_ZX:g}: is it divided by the variance of the input?"
+MOST = 2**53
+"""Whole numbers above this are not told apart by every program."""
+THOUSANDS = r"^\d{1,3}(\.\d{3})+$"
 FAMILY = "own"
 SEPARATORS = ",;\t"
 ROW = "row of the file"
@@ -41,10 +49,14 @@ def read(path: Path, classes: int | None = None) -> Tables:
     """The tables of a CSV or Parquet file of (run, step, site, zx, zy), one row per value of both.
 
     classes: number of equally frequent labels, for H(Y). Raises `UserError` for a column that is missing or misspelt,
-    for what is no number, for rows that stand twice, and where nothing has two checkpoints.
+    for what is no number or cannot be one of its kind, for rows that stand twice or contradict each other, and where
+    nothing has two checkpoints.
     """
     rows = _placed(_typed(_file(path), path), path)
     _distinct(rows, path)
+    _agreeing(rows, "depth", ["architecture", "site"], path)
+    for name in (name for name in (*OF_THE_STEP, "accuracy") if name in rows.columns):
+        _agreeing(rows, name, [*RUN, "step"], path)
     if rows.group_by([*RUN, "family", "site"]).agg(pl.col("step").n_unique())["step"].max() == 1:
         raise UserError(f"{path}: every run has one step only at each site: expected at least two, to see it change.")
     return Tables(_measures(rows, classes), _history(rows), _metadata(rows, path))
@@ -53,6 +65,18 @@ def read(path: Path, classes: int | None = None) -> Tables:
 def ignored(path: Path) -> list[str]:
     """Columns that say nothing to us."""
     return [name for name in _file(path).columns if name not in (*NAMED, *OPTIONAL)]
+
+
+def cautions(tables: Tables) -> list[str]:
+    """What is read, but may not be what was meant."""
+    high = tables.measures.filter(pl.col("measure") == "zx", pl.col("value") > HIGHEST_ZX)
+    if high.is_empty():
+        return []
+    worst = float(high["value"].to_numpy().max())
+    return [
+        f"zx is above {HIGHEST_ZX:g} in {high.height} rows, up to {worst:g}: is it divided by the input's variance? "
+        "Not knowing the input at all is 1."
+    ]
 
 
 def reference(tables: Tables, wanted: str | None) -> str:
@@ -114,6 +138,10 @@ def _typed(table: pl.DataFrame, path: Path) -> pl.DataFrame:
 def _column(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
     """One column in its type; what may be absent becomes null, anything else must be there and finite."""
     cells = table[name]
+    if cells.dtype.is_nested() or cells.dtype == pl.Binary:
+        raise UserError(f"{path}: column '{name}' holds {cells.dtype}: expected one value per row.")
+    if name not in WORDS and not (cells.dtype.is_numeric() or cells.dtype in (pl.String, pl.Null)):
+        raise UserError(f"{path}: column '{name}' holds {cells.dtype}: expected numbers.")
     if cells.dtype == pl.String:
         cells = cells.str.strip_chars()
         cells = cells.replace("", None)
@@ -127,9 +155,20 @@ def _column(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
         odd = found.is_null() if name in NAMED else found.is_null() & cells.is_not_null()
         if name in NAMED or name in OF_THE_VALUE or name == "seed":
             odd |= found.is_not_null() & ~found.is_finite().fill_null(True)
-        if whole:
-            odd |= ((found != found.round()) | (found < 0)).fill_null(False)
         expected = "a whole number, 0 or more" if whole else "a number"
+        if whole:
+            odd |= ((found != found.round()) | (found < 0) | (found > MOST)).fill_null(False)
+            if cells.dtype == pl.String and (points := cells.str.contains(THOUSANDS).fill_null(False)).any():
+                odd, expected = points, "a whole number without a point: it may be one for thousands"
+        elif name == "zx" and not odd.any():
+            odd = (found < LOWEST_ZX).fill_null(False)
+            expected = f"a number, {LOWEST_ZX:g} or more: it is an error's share of the input's variance"
+        elif name in SHARES:
+            odd |= (~found.is_between(0, 1)).fill_null(False)
+            expected = "a share, 0 to 1, not percent"
+        elif name in OF_THE_VALUE:
+            odd |= (found < 0).fill_null(False)
+            expected = "a number, 0 or more"
         found = found.cast(pl.Int64, strict=False) if whole else found
     if odd.any():
         place = int(odd.arg_max() or 0)
@@ -157,8 +196,46 @@ def _placed(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         seed = _turn("run", pair) if "run" in columns else pl.lit(0, pl.Int64)
         table = table.with_columns(seed.alias("seed"))
     if "depth" not in columns:
-        table = table.with_columns(_turn("site", ["architecture"]).alias("depth"))
+        first = table.group_by("architecture", "site", maintain_order=True).agg(pl.col(ROW).min()).sort(ROW)
+        places = [
+            {"architecture": architecture, "site": site, "depth": depth}
+            for (architecture,), found in first.group_by("architecture", maintain_order=True)
+            for depth, site in enumerate(in_order(found["site"].to_list()))
+        ]
+        table = table.join(pl.DataFrame(places), on=["architecture", "site"], maintain_order="left")
     return table
+
+
+def in_order(sites: Sequence[str]) -> list[str]:
+    """Sites from the input on, in the order of the file; numbered ones that were sorted as words, by their numbers.
+
+    `layer1, layer10, layer2` is such an order; `up2, up1` is not, and stays.
+    """
+    alike: dict[str, list[str]] = {}
+    for site in sites:
+        alike.setdefault(re.sub(r"\d+", "#", site), []).append(site)
+    ordered = {
+        shape: iter(sorted(found, key=_numbers) if found == sorted(found) else found) for shape, found in alike.items()
+    }
+    return [next(ordered[re.sub(r"\d+", "#", site)]) for site in sites]
+
+
+def _numbers(site: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", site)]
+
+
+def _agreeing(rows: pl.DataFrame, name: str, keys: list[str], path: Path) -> None:
+    """Refuse two values of what belongs to the keys alone."""
+    known = rows.filter(pl.col(name).is_not_null())
+    odd = known.group_by(keys, maintain_order=True).agg(ROW, name).filter(pl.col(name).list.n_unique() > 1)
+    if odd.height:
+        row = odd.row(0, named=True)
+        other = next(at for at, value in enumerate(row[name]) if value != row[name][0])
+        of = f"site '{row['site']}'" if "site" in row else f"step {row['step']} of one run"
+        raise UserError(
+            f"{path}: {name} of {of} is {row[name][0]:g} in row {row[ROW][0]} and {row[name][other]:g} in row "
+            f"{row[ROW][other]}: expected the same in every row."
+        )
 
 
 def _turn(name: str, within: list[str]) -> pl.Expr:
@@ -192,7 +269,10 @@ def _measures(rows: pl.DataFrame, classes: int | None) -> pl.DataFrame:
             "unit": pl.lit(unit),
             "stderr": pl.col(stderr) if stderr in rows.columns else pl.lit(None),
             "reference": pl.lit(reference),
-            **dict.fromkeys(("edge", "note", "detail"), pl.lit("")),
+            **dict.fromkeys(("edge", "detail"), pl.lit("")),
+            "note": pl.when(pl.col("zx") > HIGHEST_ZX).then(pl.lit(NOT_A_SHARE)).otherwise(pl.lit(""))
+            if measure == "zx"
+            else pl.lit(""),
         }
         same = [*RUN, "step", "site", "depth", "family", *(["n"] if "n" in rows.columns else [])]
         columns = {name: pl.col(name) for name in same} | given
