@@ -30,6 +30,8 @@ PUT_RIGHT = "give an array of numbers with one row per sample"
 
 def as_numpy(value: Any, name: str) -> np.ndarray:
     """The array as it is, with numbers or text as its entries; raises `UserError` for everything else."""
+    if value is None:
+        raise UserError(f"{name} is None: {PUT_RIGHT}.")
     if isinstance(value, list | tuple) and value and all(isinstance(one, Tensor) for one in value):
         value = _stacked(value, name)
     if isinstance(value, Tensor):
@@ -114,7 +116,7 @@ def as_labels(value: Any, name: str) -> np.ndarray:
             raise UserError(f"{name} has the shape {found.shape}: expected one label per sample, or one-hot labels.")
         found = found.argmax(1)
     if found.dtype.kind == "f" and np.isfinite(found).all() and not _whole(found):
-        example = next(one for one in found if not _whole(one))
+        example = next(one for one in found.flat if not _whole(one))
         raise UserError(
             f"{name} holds numbers that are not whole, such as {example:.6g}: Y must be "
             "classes (whole numbers or words), and a continuous Y has to be cut into some first."
@@ -268,7 +270,8 @@ def _native(found: np.ndarray, name: str) -> np.ndarray:
         )
     wanted = found.dtype.newbyteorder("=") if found.dtype.kind == "f" and found.dtype.itemsize <= 8 else np.float64
     native = np.ascontiguousarray(found, wanted).reshape(found.shape)
-    return native if native.flags.writeable else native.copy()
+    as_it_is = native.flags.writeable and all(stride >= 0 for stride in native.strides)
+    return native if as_it_is else native.copy()
 
 
 def _whole(found: np.ndarray) -> bool:

@@ -71,7 +71,7 @@ class Subject:
 
     @cached_property
     def targets(self) -> Targets:
-        """X and Y of the probe."""
+        """X and Y of the probe, and which samples belong together where the data set says so."""
         return prepare(network_input(self.probe), self.probe.labels, self.device, self.probe.groups)
 
     @cached_property
