@@ -78,6 +78,13 @@ def test_it_stays_as_long_as_any_experiment_has_it(made: list[Path], tmp_path: P
     assert shelf.clear() > 0 and shelf.take("ab12", others(made))
 
 
+def test_it_stays_where_an_experiment_has_one_of_its_files(made: list[Path], tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shared")
+    shelf.keep("ab12", made)
+    made[0].unlink()
+    assert shelf.clear() == 0 and shelf.take("ab12", others(made))
+
+
 def test_half_an_entry_is_none(made: list[Path], tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "shared")
     shelf.keep("ab12", [made[0], tmp_path / "missing.parquet"])

@@ -224,7 +224,56 @@ def script(spec: TrainSpec, splits: dict[str, Path], folder: Path) -> subprocess
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-@pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGTERM])
+def cut(spec: TrainSpec, splits: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state of a run that was ended at step 6."""
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "SAVE_EVERY_SECONDS", 0.0)
+        update = run_module.Run._update
+        dies = lambda self, step: update(self, step) if step < 6 else exec("raise KeyboardInterrupt")  # noqa: E731
+        patched.setattr(run_module.Run, "_update", dies)
+        with pytest.raises(KeyboardInterrupt):
+            trained(spec, splits, folder / "cut", folder / "state")
+    return folder / "state"
+
+
+def test_a_state_without_one_of_its_checkpoints_is_not_taken_up(
+    train_spec: Make,
+    splits: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = trained(train_spec(), splits, tmp_path / "whole")
+    for change in (lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9] + b"0" * 9)):
+        state = cut(train_spec(), splits, tmp_path, monkeypatch)
+        change(sorted(state.glob("*/checkpoint*.safetensors"))[1])
+        again = trained(train_spec(), splits, tmp_path / "again", state)
+        assert "resumed" not in capsys.readouterr().err
+        assert again[0].read_bytes() == whole[0].read_bytes() and rows(again[1]) == rows(whole[1])
+
+
+def test_a_state_with_other_validation_images_is_not_taken_up(
+    train_spec: Make, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = splits | {"validation": splits["probe"]}
+    state = cut(train_spec(), splits, tmp_path, monkeypatch)
+    resumed, anew = (trained(train_spec(), others, tmp_path / str(one), one) for one in (state, tmp_path / "none"))
+    assert rows(resumed[1]) == rows(anew[1]) != rows(trained(train_spec(), splits, tmp_path / "whole")[1])
+
+
+def test_the_seconds_before_an_interruption_count(
+    train_spec: Make, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that shows a second more whenever somebody looks."""
+    clock = itertools.count()
+    monkeypatch.setattr(run_module.time, "perf_counter", lambda: float(next(clock)))
+    whole = trained(train_spec(), splits, tmp_path / "whole")
+    resumed = trained(train_spec(), splits, tmp_path / "a", cut(train_spec(), splits, tmp_path, monkeypatch))
+    seconds = [read_rows(history)[0]["seconds"].to_pylist() for _, history in (whole, resumed)]
+    assert seconds[0] == seconds[1] and seconds[0][-1] == train_spec().training.steps
+
+
+@pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_process_resumes(deadly: int, train_spec: Make, splits: dict[str, Path], tmp_path: Path) -> None:
     spec = train_spec("resnet", steps=150, checkpoints=CheckpointSpec(log=20, log_until=100, linear=5))
     whole = trained(spec, splits, tmp_path / "whole")
@@ -234,8 +283,11 @@ def test_killed_process_resumes(deadly: int, train_spec: Make, splits: dict[str,
         time.sleep(0.01)
     process.send_signal(deadly)
     _, said = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert ("the state is kept" in said) == (deadly == signal.SIGTERM)
+    if deadly == signal.SIGKILL:
+        assert process.returncode == -deadly and "the state is kept" not in said
+    else:
+        assert process.returncode == 128 + deadly
+        assert said.splitlines()[-1].endswith("; the state is kept") and "Traceback" not in said
     assert not (tmp_path / "checkpoints.safetensors").exists()
     again = script(spec, splits, tmp_path)
     _, said = again.communicate(timeout=120)

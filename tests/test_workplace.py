@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +28,27 @@ def test_a_lock_that_nobody_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     said = other_run("results/demo")
     assert said is not None and "was killed" in said and "snakemake --unlock" in said
     assert other_run("results/dem") is None and other_run("results/other") is None
+
+
+def test_a_lock_whose_jobs_go_on_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have outlived their Snakemake; those of other results are not meant."""
+    monkeypatch.chdir(tmp_path)
+    lock(tmp_path, "results/demo/report.html")
+    words = "import time; time.sleep(60)", "--output"
+    orphans = []
+    try:
+        for name in ("demo", "other"):
+            # A process in between that ends at once: the job is nobody's child.
+            job = [sys.executable, "-c", *words, f"results/{name}/x"]
+            starts = f"import subprocess as s; print(s.Popen({job!r}, stdout=s.DEVNULL).pid)"
+            done = subprocess.run([sys.executable, "-c", starts], text=True, stdout=subprocess.PIPE, check=True)
+            orphans.append(int(done.stdout))
+        said = other_run("results/demo") or ""
+        assert f"jobs of it go on on this machine (process {orphans[0]})" in said and str(orphans[1]) not in said
+        assert f"kill {orphans[0]}; then say snakemake --unlock" in said and "another machine" not in said
+    finally:
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

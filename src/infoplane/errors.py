@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -37,13 +38,16 @@ def printable(text: str) -> str:
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Run a script's ``main``; a `UserError` becomes one sentence and exit status 2, anything else a traceback.
 
-    A full disk is an error for a person too, wherever it strikes.
+    A full disk is an error for a person too, wherever it strikes; Ctrl-C is none, and ends with status 130.
     """
     try:
         main()
     except UserError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on; finished jobs stay finished", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     except OSError as error:
         if error.errno in NO_SPACE:
             where = f" while writing {error.filename}" if error.filename else ""

@@ -41,6 +41,13 @@ def other_run(results: str) -> str | None:
     if not locked:
         return None
     running = _running()
+    if running is None and (jobs := _jobs(results)):
+        numbers = " ".join(str(job.pid) for job in jobs)
+        return (
+            f"a run that was killed has left its lock on {results}, and jobs of it go on on this machine (process "
+            f"{numbers.replace(' ', ', ')}): wait until they have ended, or end them with kill {numbers}; then say "
+            "snakemake --unlock, and the same command again."
+        )
     if running is None:
         return (
             f"a run that was killed has left its lock on {results}; nothing is lost by it: if none goes on on another "
@@ -55,6 +62,23 @@ def other_run(results: str) -> str | None:
 
 def _running() -> psutil.Process | None:
     """The oldest Snakemake that works in this folder and is neither this process nor one that it comes from."""
+    return next((process for process, command in _here() if _is_snakemake(command)), None)
+
+
+def _jobs(results: str) -> list[psutil.Process]:
+    """Jobs of these results that run in this folder, though no Snakemake does."""
+    return [
+        process
+        for process, command in _here()
+        if "python" in Path(command[0]).name and any(word.startswith(f"{results}/") for word in command)
+    ]
+
+
+def _here() -> list[tuple[psutil.Process, list[str]]]:
+    """Processes that work in this folder and their commands, oldest first.
+
+    This one is not among them, nor its children, nor those that it comes from.
+    """
     here, own = Path.cwd(), psutil.Process()
     family = {
         own.pid,
@@ -64,11 +88,11 @@ def _running() -> psutil.Process | None:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid not in family and Path(process.cwd()) == here and _is_snakemake(process.cmdline()):
-                found.append(process)
+            if process.pid not in family and Path(process.cwd()) == here and (command := process.cmdline()):
+                found.append((process.create_time(), process, command))
         except (psutil.Error, OSError):
             continue  # it has ended, or is somebody else's
-    return min(found, key=lambda process: process.create_time(), default=None)
+    return [(process, command) for _, process, command in sorted(found, key=lambda one: one[0])]
 
 
 def _is_snakemake(command: list[str]) -> bool:

@@ -100,12 +100,15 @@ class Run:
         self.step = 0
         self.records = [Record() for _ in specs]
         self.seconds, self.last_save = 0.0, time.monotonic()
-        self.interrupted = False
+        self.interrupted = 0
         self.booked = self._resume()
 
     def to_the_end(self) -> None:
-        """Train until the last step or until all have diverged; SIGTERM saves the state and ends the process."""
-        previous = signal.signal(signal.SIGTERM, self._interrupt)
+        """Train until the last step or until all have diverged; SIGTERM or Ctrl-C saves the state and ends the process.
+
+        A second Ctrl-C does not wait for it.
+        """
+        previous = {signum: signal.signal(signum, self._interrupt) for signum in (signal.SIGTERM, signal.SIGINT)}
         try:
             todo = range(self.step, self.training.steps + 1)
             for step in progress(todo, "training", self.training.steps, self.step):
@@ -120,11 +123,12 @@ class Run:
                     self._save_state()
                 if self.interrupted:
                     print(f"interrupted at step {step}; the state is kept", file=sys.stderr)
-                    raise SystemExit(128 + signal.SIGTERM)
+                    raise SystemExit(128 + self.interrupted)
                 self._update(step)
                 self.seconds += time.perf_counter() - started
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for signum, handler in previous.items():
+                signal.signal(signum, handler)
 
     def write(self, outputs: Sequence[tuple[Path, Path]]) -> None:
         """Write each member's checkpoints and history, and forget the state."""
@@ -229,4 +233,5 @@ class Run:
         return True
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        self.interrupted = True
+        self.interrupted = signum
+        signal.signal(signal.SIGINT, signal.default_int_handler)
