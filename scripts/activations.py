@@ -6,12 +6,13 @@ from pathlib import Path
 from infoplane.devices import lease
 from infoplane.errors import run_script
 from infoplane.progress import timed
-from infoplane.specs import ActivationsSpec
+from infoplane.specs import ActivationsSpec, TrainSpec
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="what to read, JSON")
+    parser.add_argument("--run", type=TrainSpec.from_json, help="the run that the checkpoints must be of, JSON")
     parser.add_argument("--checkpoints", type=Path, required=True, help="the run's checkpoints")
     parser.add_argument("--train", type=Path, required=True, help="training split, for BatchNorm recalibration")
     parser.add_argument("--probe", type=Path, required=True, help="probe split")
@@ -28,7 +29,7 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         with timed("reading activations"):
-            dump(spec, args.checkpoints, args.train, args.probe, args.output, torch.device(device))
+            dump(spec, args.checkpoints, args.train, args.probe, args.output, torch.device(device), args.run)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from infoplane.devices import lease
 from infoplane.errors import run_script
 from infoplane.progress import timed
 from infoplane.reuse import Shelf, fingerprint
-from infoplane.specs import MeasuresSpec
+from infoplane.specs import MeasuresSpec, TrainSpec
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="the family and its options, JSON")
+    parser.add_argument("--run", type=TrainSpec.from_json, help="the run that is measured, JSON")
     parser.add_argument("--probe", type=Path, required=True, help="probe split")
     parser.add_argument(
         "--activations", type=Path, nargs="?", help="the run's activations, where the family reads them"
@@ -47,7 +48,7 @@ def main() -> None:
         torch.set_num_threads(args.threads)
         with timed("measuring"):
             files = args.probe, torch.device(device), args.activations, args.checkpoints, args.train
-            measure(spec, Subject(*files), args.output, labels)
+            measure(spec, Subject(*files, args.run), args.output, labels)
     shelf.keep(key, [args.output])
 
 

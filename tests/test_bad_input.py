@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,25 @@ def test_damaged_input(stage: str, damaged: str, how: str, pipeline: Pipeline, t
     said = refused(getattr(other, stage)())
     assert damaged in said
     assert not any(other.path(name).exists() for name in STAGES[stage])
+
+
+def test_files_of_another_run_or_of_other_data(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Whole files, but not those that are meant."""
+    other = copy_without(pipeline, tmp_path, "m.parquet", "a.parquet")
+    meant = replace(pipeline.train_spec, seed=9).to_json()
+    reads = ["--checkpoints", other.path("c.safetensors"), "--train", other.path("train.parquet")]
+    reads += ["--probe", other.path("probe.parquet"), "--output", tmp_path / "a.parquet"]
+    said = refused(run("activations", "--spec", ACTIVATIONS.to_json(), "--run", meant, *reads))
+    assert "c.safetensors is of another run or experiment (seed is 0, not 9): delete it and run the workflow" in said
+    reads = ["--activations", pipeline.path("a.parquet"), "--probe", other.path("probe.parquet")]
+    reads += ["--architecture", "mlp", "--shortcut", "identity", "--seed", 9, "--family", "linear"]
+    spec = MeasuresSpec(Plugin("linear")).to_json()
+    said = refused(run("measures", "--spec", spec, "--run", meant, *reads, "--output", tmp_path / "m.parquet"))
+    assert "a.parquet is of another run or experiment (seed is 0, not 9)" in said
+    split = DataSpec(Plugin("digits"), probe=300, validation=100, train=500, seed=1)
+    outputs = [x for name in ("train", "validation", "probe") for x in (f"--{name}", other.path(f"{name}.parquet"))]
+    assert run("data", "--spec", split.to_json(), "--folder", tmp_path, *outputs).returncode == 0
+    assert "c.safetensors was trained on other data than those in" in refused(other.activations())
 
 
 def test_a_spec_that_is_none(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -68,6 +68,27 @@ def test_labels_are_the_experiments_own(tmp_path: Path) -> None:
     assert measures["shortcut"].unique().to_list() == ["plain"]
 
 
+def test_files_of_another_experiment_are_one_sentence(tmp_path: Path) -> None:
+    """The right labels, made by another spec: of training, of what was measured, and of the measure itself."""
+    path, train = tmp_path / "m.parquet", {"architecture": {"kind": "mlp"}, "shortcut": {"kind": "none"}, "seed": 0}
+    run = ExpectedRun("a", "s", 0, tmp_path / "h.parquet", {"linear": path})
+    specs = {"architectures": {"a": {"architecture": train["architecture"]}}, "shortcuts": {"s": train["shortcut"]}}
+    specs["measures"] = {"linear": {"folds": 5}}
+    synthetic.write_run(tmp_path, "a", "s", 0, synthetic.steps(2), synthetic.sites(1))
+    made = synthetic.expected(tmp_path, "a", "s", 0)
+    history, measures = read_rows(made.history)[0], read_rows(made.measures["linear"])[0]
+    for of, measured, by, said in (
+        (train | {"seed": 1}, train, {"folds": 5}, r"h\.parquet is of another run or experiment \(seed is 1, not 0\)"),
+        (train, train | {"seed": 1}, {"folds": 5}, r"m\.parquet is of another run or experiment \(seed is 1, not 0\)"),
+        (train, train, {"folds": 4}, r"m\.parquet is of another run or experiment \(folds is 4, not 5\)"),
+    ):
+        write_rows(run.history, history, {"spec": of})
+        write_rows(path, measures, {"spec": by, "train_spec": measured})
+        with pytest.raises(UserError, match=said + ": delete it and run the workflow again"):
+            collect([run], None, tmp_path / "1", tmp_path / "2", specs)
+        collect([run], None, tmp_path / "1", tmp_path / "2")
+
+
 def test_missing_run_is_one_row_per_family(runs: list[ExpectedRun], tmp_path: Path) -> None:
     measures, history = collected(runs, tmp_path)
     gap = measures.filter(pl.col("status") == "missing")

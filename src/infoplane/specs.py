@@ -35,6 +35,10 @@ class Spec:
     def to_json(self) -> str:
         return canonical(self.to_dict())
 
+    def require(self, found: Any, path: object) -> None:
+        """The same as `require`, of this spec."""
+        require(self.to_dict(), found, path)
+
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read a spec back; raises `UserError` for text that is not this kind of spec."""
@@ -55,6 +59,20 @@ class Spec:
             return cls(**nested)
         except TypeError as error:
             raise UserError(f"{cls.__name__}: {error}") from None
+
+
+def require(wanted: Any, found: Any, path: object) -> None:
+    """Raise `UserError` where a file says that it was made by another spec, ``found``, than the wanted one."""
+    if different := _difference(found, wanted, ""):
+        raise UserError(f"{path} is of another run or experiment ({different}): delete it and run the workflow again.")
+
+
+def _difference(found: Any, wanted: Any, key: str) -> str:
+    """The first key in which two specs differ, with both values; empty where they are equal."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        parts = (_difference(found.get(k), wanted.get(k), f"{key}.{k}") for k in sorted({*found, *wanted}))
+        return next(filter(None, parts), "")
+    return "" if found == wanted else f"{key.lstrip('.') or 'spec'} is {canonical(found)}, not {canonical(wanted)}"
 
 
 @dataclass(frozen=True)

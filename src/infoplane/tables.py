@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from infoplane.errors import UserError
+from infoplane.specs import require
 from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows
 
@@ -95,6 +96,11 @@ class ExpectedRun:
     def keys(self) -> dict[str, Any]:
         return {"architecture": self.architecture, "shortcut": self.shortcut, "seed": self.seed}
 
+    def spec(self, specs: dict[str, Any]) -> dict[str, Any]:
+        """The spec that its training must have had."""
+        shortcut = specs["shortcuts"][self.shortcut]
+        return specs["architectures"][self.architecture] | {"shortcut": shortcut, "seed": self.seed}
+
 
 def expected_runs(grid: str, history: str, measures: str) -> list[ExpectedRun]:
     """Every run of a grid, and where its results should be.
@@ -129,13 +135,18 @@ def expected_runs(grid: str, history: str, measures: str) -> list[ExpectedRun]:
 
 
 def collect(
-    runs: Sequence[ExpectedRun], config: dict[str, Any] | None, measures: Path, history: Path
+    runs: Sequence[ExpectedRun],
+    config: dict[str, Any] | None,
+    measures: Path,
+    history: Path,
+    specs: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write both tables and return their common metadata.
 
     config: the experiment's configuration, kept for readers. The metadata also holds versions, n, seeds, classes,
     H(Y) in nats, the plug-in behind every label and the labels' order, and the state of every run. Raises `UserError`
-    for a file that is truncated, foreign or lacks a column.
+    for a file that is truncated, foreign, of another run or lacks a column. specs: what the runs and measures must have
+    been made by: ``architectures`` (label -> plug-in and training), ``shortcuts`` and ``measures``; None: by anything.
     """
     runs = sorted(runs, key=lambda run: (run.architecture, run.shortcut, run.seed))
     states: list[dict[str, Any]] = []
@@ -147,11 +158,16 @@ def collect(
         state: dict[str, Any] = run.keys | _state(found) | {"measures": {}}
         state["parameters"] = found.get("parameters") if found else None
         histories.append(_frame(run.history, found, HISTORY, run.keys))
+        if found and specs:
+            require(run.spec(specs), found.get("spec"), run.history)
         if found:
             seen.append(found | {"labels": run.keys})
         for family, path in sorted(run.measures.items()):
             measured = _file_metadata(path)
             state["measures"][family] = _state(measured)["status"]
+            if measured and specs:
+                require(run.spec(specs), measured.get("train_spec"), path)
+                require(specs["measures"][family], measured.get("spec"), path)
             values.append(_frame(path, measured, MEASURES, run.keys | {"family": family}))
             if measured:
                 seen.append(measured | {"family": family})

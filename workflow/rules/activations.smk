@@ -28,9 +28,10 @@ rule activations:
         script=script("activations"),
         code=activations_code,
         spec=PLAN.activations.to_json(),
+        run=expected_run,
     message:
         "Read activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
-        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --run {params.run:q}"
         " --checkpoints {input.checkpoints:q} --train {input.train:q} --probe {input.probe:q} --output {output:q}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

@@ -98,6 +98,11 @@ def train_spec(wildcards):
     return PLAN.train_spec(wildcards.architecture, wildcards.shortcut, int(wildcards.seed)).to_json()
 
 
+def expected_run(wildcards, output):
+    """The same, for those who read what the run has made; it makes nothing stale, for what they read does."""
+    return train_spec(wildcards)
+
+
 def train_stack_spec(wildcards):
     return PLAN.stack_spec(wildcards.architecture, wildcards.shortcut).to_json()
 
@@ -172,6 +177,20 @@ def tables_grid(wildcards):
             "families": list(PLAN.measures),
         }
     )
+
+
+def tables_specs(wildcards, output):
+    """What the runs and measures must be made by; it makes nothing stale, for what is gathered does."""
+    first, seed = list(PLAN.shortcuts)[0], PLAN.config.seeds[0]
+    trained = {label: PLAN.train_spec(label, first, seed).to_dict() for label in PLAN.architectures}
+    specs = {
+        "architectures": {
+            label: {key: spec[key] for key in ("architecture", "training")} for label, spec in trained.items()
+        },
+        "shortcuts": {label: plugin.to_dict() for label, plugin in PLAN.shortcuts.items()},
+        "measures": {family: spec.to_dict() for family, spec in PLAN.measures.items()},
+    }
+    return json.dumps(specs)
 
 
 def copied(input):

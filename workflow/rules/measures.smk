@@ -30,11 +30,12 @@ rule measures:
         script=script("measures"),
         code=measures_code,
         spec=measures_spec,
+        run=expected_run,
         shared=SHARED,
     message:
         "Measure {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}: {wildcards.family}"
     shell:
-        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
+        "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --run {params.run:q}"
         " --probe {input.probe:q} --activations {input.activations:q} --checkpoints {input.checkpoints:q}"
         " --train {input.train:q} --output {output:q} --shared {params.shared:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"

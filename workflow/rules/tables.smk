@@ -24,10 +24,11 @@ rule tables:
         history=history_template,
         measures=measures_template,
         experiment=experiment_spec,
+        specs=tables_specs,
         existing=tables_existing,
     message:
         "Gather {wildcards.scope}tables of the experiment"
     shell:
         "python {params.script:q} --grid {params.grid:q} --run-history {params.history:q}"
-        " --run-measures {params.measures:q} --config {params.experiment:q}"
+        " --run-measures {params.measures:q} --config {params.experiment:q} --specs {params.specs:q}"
         " --measures {output.measures:q} --history {output.history:q} >{log:q} 2>&1"

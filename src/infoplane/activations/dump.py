@@ -37,16 +37,25 @@ def dump(
     probe_split: Path,
     output: Path,
     device: torch.device,
+    expected: TrainSpec | None = None,
 ) -> None:
     """Write the activations of the probe set, one row group per (checkpoint, batch), one column per site.
 
-    BatchNorm statistics are recalibrated on ``spec.recalibration`` training images first. Raises `UserError` for
-    inputs that cannot be read, patterns that match no site, and images that the network was not made for.
+    expected: the run that the checkpoints must be of. BatchNorm statistics are recalibrated on ``spec.recalibration``
+    training images first. Raises `UserError` for inputs that cannot be read or are of another run, patterns that match
+    no site, and images that the network was not made for.
     """
     run = CheckpointFile(checkpoints)
+    if expected:
+        expected.require(run.metadata["spec"], checkpoints)
     train_spec = TrainSpec.from_dict(run.metadata["spec"])
     shape, classes = tuple(run.metadata["shape"]), run.metadata["classes"]
     probe, train = read_split(probe_split), read_split(train_split)
+    for path, split in ((train_split, train), (probe_split, probe)):
+        if split.metadata.get("spec") != run.metadata.get("data"):
+            raise UserError(
+                f"{checkpoints} was trained on other data than those in {path}: delete both and run the workflow again."
+            )
     if tuple(probe.metadata["shape"]) != shape:
         raise UserError(f"{probe_split}: images of shape {probe.metadata['shape']}, the network expects {shape}")
     network = build(train_spec.architecture, train_spec.shortcut, shape, classes, train_spec.seed).to(device)

@@ -21,6 +21,7 @@ from infoplane.data.images import Split, read_split
 from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets, prepare
+from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 
 LOGITS = "logits.z"
@@ -57,6 +58,8 @@ class Subject:
     activations_path: Path | None = None
     checkpoints_path: Path | None = None
     train_path: Path | None = None
+    run: TrainSpec | None = None
+    """Of which run the files must be; None: of any."""
 
     @cached_property
     def probe(self) -> Split:
@@ -78,13 +81,19 @@ class Subject:
     def activations(self) -> ActivationsFile:
         """The run's activations, for a family that reads them."""
         assert self.activations_path is not None
-        return ActivationsFile(self.activations_path)
+        found = ActivationsFile(self.activations_path)
+        if self.run:
+            self.run.require(found.metadata.get("train_spec"), self.activations_path)
+        return found
 
     @cached_property
     def checkpoints(self) -> CheckpointFile:
         """The run's weights, for a family that reads checkpoints."""
         assert self.checkpoints_path is not None
-        return CheckpointFile(self.checkpoints_path)
+        found = CheckpointFile(self.checkpoints_path)
+        if self.run:
+            self.run.require(found.metadata.get("spec"), self.checkpoints_path)
+        return found
 
     @property
     def steps(self) -> list[int]:
@@ -132,9 +141,10 @@ class Subject:
 
     @property
     def status(self) -> dict[str, object]:
-        """Whether training finished or diverged, and at which step."""
+        """Whether training finished or diverged, at which step, and the spec of the run."""
         found = (self.activations if self.activations_path else self.checkpoints).metadata
-        return {name: found.get(name) for name in ("status", "diverged_at")}
+        spec = found.get("train_spec" if self.activations_path else "spec")
+        return {name: found.get(name) for name in ("status", "diverged_at")} | {"train_spec": spec}
 
 
 def content(z: Tensor) -> bytes:

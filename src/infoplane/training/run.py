@@ -149,6 +149,7 @@ class Run:
         beside = {"stacked_seeds": [spec.seed for spec in self.specs]} if len(self.specs) > 1 else {}
         return beside | {
             "spec": self.specs[member].to_dict(),
+            "data": self.images.metadata.get("spec"),
             "shape": list(self.images.shape),
             "classes": self.images.classes,
             "parameters": self.learner.parameters,
