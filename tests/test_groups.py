@@ -16,6 +16,7 @@ from infoplane.measures.decoding.left_out import leave_groups_out
 from infoplane.measures.decoding.ridge import constant_losses, unreached
 from infoplane.measures.estimate import BLOCKS, Estimate
 from infoplane.measures.groups import COPIES, FEW_VALUES, standard_error
+from infoplane.measures.information.variational import infonce
 from infoplane.measures.targets import prepare
 
 CPU = torch.device("cpu")
@@ -152,3 +153,11 @@ def test_networks_stop_and_are_judged_on_other_groups_than_they_learn_from() -> 
         parts = [splits.training[split], splits.validation[split], splits.tests(split)]
         seen = [set(groups[rows.numpy()]) for rows in parts]
         assert all(seen) and not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+
+
+def test_critics_are_judged_on_other_groups_than_they_learn_from() -> None:
+    rng = np.random.default_rng(0)
+    rows, groups = torch.as_tensor(rng.normal(size=(40, 8))).repeat_interleave(8, 0), torch.arange(320) // 8
+    other = torch.as_tensor(rng.normal(size=(40, 8))).repeat_interleave(8, 0)
+    assert infonce(rows, other).value > 1
+    assert infonce(rows, other, groups=groups).value < 0.3

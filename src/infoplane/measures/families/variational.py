@@ -58,7 +58,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         held_out=options.held_out,
     )
     try:
-        found = infonce(x.code, code.code, critic, options.seed)
+        found = infonce(x.code, code.code, critic, options.seed, targets.groups)
     except UserError as error:
         return [in_nats("ixz_lower", n, d, None, str(error))]
     return [in_nats("ixz_lower", n, d, found, found.note, canonical({"kept_x": x.kept, "kept_z": code.kept}))]

@@ -37,13 +37,15 @@ class Critic:
 CRITIC = Critic()
 
 
-def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0) -> Information:
+def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0, groups: Tensor | None = None) -> Information:
     """A lower bound of I(X;Z) in nats; samples of shape (n,) or (n, d), n at least 16.
 
     mean_i [f(x_i, z_i) - log mean_j exp f(x_i, z_j)] over all m held-out samples at once: in expectation at most
     I(X;Z), and never more than log m; noted when it is above `SATURATED` of that. A critic that is worse than none
     is taken to be none (0). Every column is standardised. Deterministic for a seed on one device. Constant columns
-    are left out; 0 where nothing else is left. Raises `UserError` for NaN, infinity, unequal lengths, small n.
+    are left out; 0 where nothing else is left. groups: ids from 0 on of samples that belong together, shape (n,): the
+    parts are then of whole groups, but for one at each border. Raises `UserError` for NaN, infinity,
+    unequal lengths, small n.
     """
     if len(x) != len(z):
         raise UserError(f"{len(x)} samples of one variable, {len(z)} of the other: they have to be paired.")
@@ -54,6 +56,8 @@ def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0) -> Inf
         return Information(0.0, 0.0, "constant")
     random = torch.Generator().manual_seed(own_seed(seed, "critic"))
     order = torch.randperm(len(x), generator=random)
+    if groups is not None:
+        order = torch.randperm(int(groups.max()) + 1, generator=random)[groups.cpu()].argsort(stable=True)
     tested = max(4, round(len(x) * critic.held_out))
     stopping = max(4, (len(x) - tested) // 4)
     parts = order.split([tested, stopping, len(x) - tested - stopping])
