@@ -98,16 +98,14 @@ def _require_key(where: str, key: Any) -> None:
 
 
 def _problem(value: Any) -> str:
-    """What is wrong with a single value; empty where nothing is."""
-    if isinstance(value, float):
-        return "" if math.isfinite(value) else f"expected a finite number, got {value}"
+    """Say what is wrong with a single value, whatever key it stands under; empty where nothing is."""
     if isinstance(value, int):
         fits = abs(value) <= LARGEST_NUMBER
         return "" if fits else f"expected a number of at most 19 digits, up to {LARGEST_NUMBER}, got {shown(value)}"
     if isinstance(value, str):
         odd = next((letter for letter in value if letter not in "\n\t" and _unprintable(letter)), "")
         return f"the character {odd!a} cannot stand in a text" if odd else ""
-    if value is None:
+    if value is None or isinstance(value, float):
         return ""
     return f"expected text, a number, true or false, a list or a mapping, got {type(value).__name__} {shown(value)}"
 
