@@ -1,5 +1,6 @@
 """Columns of a Parquet file of any writer as arrays: one cell is a number, a list (nested for a shape), or bytes."""
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from infoplane.errors import UserError, nearest
-from infoplane.storage.parquet import metadata, open_parquet
+from infoplane.storage.parquet import KEY, SEAL, metadata, open_parquet
 
 
 class Table:
@@ -25,7 +26,7 @@ class Table:
         opened = open_parquet(path)
         self.schema: pa.Schema = opened.schema_arrow
         self.rows: int = opened.metadata.num_rows
-        own = b"infoplane" in (self.schema.metadata or {})
+        own = KEY in (self.schema.metadata or {})
         self.metadata = _own_metadata(opened, path) if own else {}
         twice = sorted({name for name in self.schema.names if self.schema.names.count(name) > 1})
         if twice:
@@ -150,8 +151,11 @@ class Table:
 
 
 def _own_metadata(opened: pq.ParquetFile, path: Path) -> dict[str, Any]:
+    """What infoplane wrote, checked; or what another program wrote under the same key, which has no digest."""
+    if SEAL.encode() in (opened.metadata.metadata or {}):
+        return metadata(opened, path)
     try:
-        found = metadata(opened, path)
+        found = json.loads(opened.schema_arrow.metadata[KEY])
     except ValueError:
         found = None
     if not isinstance(found, dict):
