@@ -1,13 +1,17 @@
-"""What a curve can be known to do: no noise to go by, rounded values, checkpoints that stand out or are missing."""
+"""What can be known of a curve: noise, rounded values, checkpoints that stand out or are missing; who is compared."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from phase_tables import FEW, around, frames, measured
 
+from infoplane.config.load import load
+from infoplane.errors import UserError
 from infoplane.phases.analysis import analyse
+from infoplane.tables import with_best_family, with_capacity_gap, with_dpi_excess
 
 
 @pytest.mark.parametrize(
@@ -76,3 +80,74 @@ def test_checkpoints_that_a_seed_lacks_are_filled_in_from_the_others() -> None:
         "3 of 21 checkpoints filled in from the other seeds"
     )
     assert row["end"] == pytest.approx(0.45, abs=0.01), "no seed is followed past its last checkpoint"
+
+
+def test_the_label_gain_is_how_far_the_label_is_learned() -> None:
+    """Positive where Z-Y falls, and the difference is that of the reference less the other."""
+    rows: list[dict[str, Any]] = []
+    for shortcut, end in (("identity", 0.5), ("none", 1.5)):
+        rows += measured(around([0.5, 0.3, 0.4, 0.5]), shortcut=shortcut)
+        rows += measured(around(np.linspace(2.3, end, 4)), "zy", shortcut=shortcut)
+    found = analyse(*frames(rows), FEW)
+    of = (
+        found.phases.filter(pl.col("seed").is_null())
+        .select("shortcut", "label_gain", "learned")
+        .rows_by_key("shortcut")
+    )
+    assert of["identity"][0] == pytest.approx((1.8, 1.0), abs=0.01) and of["none"][0] == pytest.approx(
+        (0.8, 1.0), abs=0.01
+    )
+    row = found.differences.filter(pl.col("quantity") == "label_gain").row(0, named=True)
+    assert row["difference"] == pytest.approx(1.0, abs=0.01) and row["difference_low"] > 0.9
+
+
+def test_p_of_the_turns_step_is_never_smaller_than_its_draws_can_tell() -> None:
+    early, late = [0.5, 0.2, 0.3, 0.4, 0.5, 0.6], [0.7, 0.6, 0.5, 0.4, 0.2, 0.5]
+    rows = measured(around(early)) + measured(around(late), shortcut="none")
+    found = analyse(*frames(rows), FEW).differences
+    row = found.filter(pl.col("quantity") == "turn_step").row(0, named=True)
+    assert row["difference"] < 0 and row["p"] == pytest.approx(2 / (FEW.resamples + 1))
+
+
+def test_reference_and_families_are_found_by_their_kind() -> None:
+    """Labels of one's own: `skip` is the only identity, `wide` the only kernel."""
+    rows = measured(around([0.5, 0.3, 0.5]), shortcut="skip") + measured(around([0.5, 0.4, 0.5]), shortcut="plain")
+    rows = [row | {"family": family} for family in ("a", "wide") for row in rows]
+    families = {"a": {"family": {"kind": "linear"}}, "wide": {"family": {"kind": "kernel"}}}
+    metadata = {"shortcuts": {"skip": "identity", "plain": "none"}, "families": families}
+    found = analyse(*frames(rows), FEW, metadata)
+    assert set(found.differences["reference"]) == {"skip"} and found.metadata["family"] == "wide"
+    assert analyse(*frames(rows), replace(FEW, family="linear"), metadata).metadata["family"] == "a"
+    two = metadata | {"shortcuts": {"skip": "identity", "plain": "identity"}}
+    assert analyse(*frames(rows), FEW, two).differences.height == 0
+
+
+def test_the_capacity_gap_is_to_the_only_family_of_the_linear_kind() -> None:
+    rows = [
+        row | {"family": family, "value": value}
+        for family, value in (("mine", 0.5), ("kernel", 0.2))
+        for row in measured(around([0.5], 1))
+    ]
+    values = with_capacity_gap(frames(rows)[0], "mine").sort("family")
+    assert values["capacity_gap"].to_list() == [pytest.approx(0.3), None]
+    assert with_capacity_gap(frames(rows)[0], None)["capacity_gap"].to_list() == [None, None]
+
+
+def test_a_sum_is_held_against_the_sums_before_it_and_not_against_itself() -> None:
+    """Z-X may only rise with depth: 0.4, 0.3, 0.5, 0.45."""
+    rows = [
+        row | {"site": f"block{depth}", "depth": depth, "value": value}
+        for depth, value in enumerate((0.4, 0.3, 0.5, 0.45))
+        for row in measured(around([0.5], 1))
+    ]
+    excess = with_dpi_excess(with_best_family(with_capacity_gap(frames(rows)[0])))["dpi_excess"].to_list()
+    assert excess == [None, pytest.approx(0.1), None, pytest.approx(0.05)]
+
+
+def test_a_written_reference_that_is_not_there_is_refused() -> None:
+    shortcuts = {"skip": {"kind": "identity"}, "plain": {"kind": "none"}}
+    for known in ("identity", "none", "plain"):
+        assert load({"shortcuts": shortcuts, "phases": {"reference": known}}).config.phases.reference == known
+    with pytest.raises(UserError, match=r"phases\.reference: no shortcut is called 'idenity'"):
+        load({"shortcuts": shortcuts, "phases": {"reference": "idenity"}})
+    load({"shortcuts": {"plain": {"kind": "none"}}})  # the default may be absent: nothing is compared then

@@ -6,6 +6,7 @@ stages read them back. Plain dataclasses, so that a stage also runs where only t
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Self, get_type_hints
@@ -270,3 +271,14 @@ class TruthsSpec(Spec):
     """Patterns (fnmatch) over the distributions' names."""
     coverage_draws: int = 0
     """Repeats at least, where it is judged whether intervals hold the truth."""
+
+
+def label_of(wanted: str, kinds: Mapping[str, str | None]) -> str | None:
+    """What is wanted, if it is a label, else the only label of that kind of plug-in; None where neither is there.
+
+    kinds: label -> kind.
+    """
+    if wanted in kinds:
+        return wanted
+    found = [label for label, kind in kinds.items() if kind == wanted]
+    return found[0] if len(found) == 1 else None

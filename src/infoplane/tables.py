@@ -6,7 +6,7 @@ aggregates what exists so far.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.specs import require
+from infoplane.specs import label_of, require
 from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows
 
@@ -173,7 +173,10 @@ def collect(
                 seen.append(measured | {"family": family})
         states.append(state)
     all_values = _collected(values, MEASURES, MEASURES_ORDER)
-    all_values = all_values.pipe(with_capacity_gap).pipe(with_best_family).pipe(with_dpi_excess)
+    linear = label_of(
+        "linear", kinds_of_families({found["family"]: found.get("spec") for found in seen if "family" in found})
+    )
+    all_values = all_values.pipe(with_capacity_gap, linear).pipe(with_best_family).pipe(with_dpi_excess)
     all_histories = _collected(histories, HISTORY, HISTORY_ORDER)
     summary = _summary(config, states, seen, all_values)
     for path, table in ((measures, all_values), (history, all_histories)):
@@ -217,14 +220,22 @@ def _collected(frames: list[pl.LazyFrame], columns: Columns, order: list[str]) -
     return pl.concat(frames).sort(order, nulls_last=True).collect()
 
 
-def with_capacity_gap(values: pl.DataFrame) -> pl.DataFrame:
-    """How much better a family's decoder is than the linear one: linear - this family's value; null for linear."""
+def kinds_of_families(specs: Mapping[str, Any]) -> dict[str, str | None]:
+    """Label of a measure family -> its kind of plug-in, by the specs of the tables' metadata; null where none tells."""
+    return {label: ((spec or {}).get("family") or {}).get("kind") for label, spec in specs.items()}
+
+
+def with_capacity_gap(values: pl.DataFrame, label: str | None = "linear") -> pl.DataFrame:
+    """How much better a family's decoder is than the linear one: linear - this family's value; null for linear.
+
+    label: of the linear family, None where there is no such family, or several.
+    """
     keys = [*RUN, "step", "site", "part", "measure"]
-    linear = values.filter(pl.col("family") == "linear", pl.col("step").is_not_null())
+    linear = values.filter(pl.col("family") == pl.lit(label, pl.String), pl.col("step").is_not_null())
     joined = values.join(
         linear.select([*keys, pl.col("value").alias("linear")]), on=keys, how="left", maintain_order="left"
     )
-    gap = pl.when(pl.col("family") != "linear").then(pl.col("linear") - pl.col("value"))
+    gap = pl.when(pl.col("family") != pl.lit(label, pl.String)).then(pl.col("linear") - pl.col("value"))
     return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
 
 

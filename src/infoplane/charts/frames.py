@@ -10,6 +10,7 @@ import polars as pl
 
 from infoplane.phases.curves import last_block
 from infoplane.phases.results import Phases
+from infoplane.specs import label_of
 from infoplane.storage.parquet import read_rows
 
 IDENTITY = "identity"
@@ -68,7 +69,8 @@ class Tables:
         found = set((apt if apt.height else rows)["family"].drop_nulls().to_list())
         configured = (self.metadata.get("order") or {}).get("measures") or []
         present = [label for label in configured if label in found] or sorted(found)
-        return DEFAULT_FAMILY if DEFAULT_FAMILY in present or not present else present[0]
+        best = label_of(DEFAULT_FAMILY, {label: self.family_kind(label) for label in present})
+        return best or (present[0] if present else DEFAULT_FAMILY)
 
     def family_kind(self, label: str) -> str:
         """The plug-in behind a measure family's label; the label itself where no run tells."""

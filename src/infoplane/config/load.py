@@ -11,7 +11,7 @@ from infoplane import registry
 from infoplane.config import claims
 from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem, require_types
-from infoplane.config.schema import Accuracy, Data, Experiment, Training
+from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Training
 from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
 from infoplane.options import Addition, Places, Shape, require
@@ -28,6 +28,7 @@ from infoplane.specs import (
     TrainingSpec,
     TrainSpec,
     TruthsSpec,
+    label_of,
 )
 
 KERNEL = "kernel"
@@ -155,6 +156,12 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         label: read_plugin("shortcut", label, entry, f"shortcuts.{label}")[0]
         for label, entry in experiment.shortcuts.items()
     }
+    reference, kinds = experiment.phases.reference, {label: shortcut.kind for label, shortcut in shortcuts.items()}
+    if reference != Phases().reference and label_of(reference, kinds) is None:
+        raise UserError(
+            f"phases.reference: no shortcut is called '{reference}', and not exactly one is of that kind: "
+            f"{nearest(reference, list(shortcuts))}"
+        )
     for label in stacked:
         _check_stack(label, architectures[label].kind, shortcuts)
     measures = {

@@ -196,7 +196,7 @@ class Phases(Section):
         200, ge=0, le=MOST_DRAWS, description="simulated curves that never move, per architecture, shortcut and site"
     )
     reference: str = Field(
-        "identity", description="label of the shortcut that the others are held against, where it is"
+        "identity", description="shortcut that the others are held against: a label, or a kind that one label has"
     )
 
 

@@ -14,7 +14,9 @@ from infoplane.phases.curves import Cell
 from infoplane.phases.resample import Mean
 from infoplane.phases.results import DIFFERENCES, GAPS, NULLS, PHASES, TABLES, Phases
 from infoplane.provenance import versions
+from infoplane.specs import label_of
 from infoplane.storage.parquet import write_rows
+from infoplane.tables import kinds_of_families
 
 NONE: dict[str, float | None] = dict.fromkeys(("accuracy", "loss_gap", "accuracy_gap"))
 """Of a run without a history."""
@@ -49,8 +51,10 @@ def analyse(
     a family that was not measured.
     """
     measures = curves.complete(measures)
-    order = ((metadata or {}).get("order") or {}).get("measures") or []
-    family = curves.headline_family(measures, settings.family, order)
+    metadata = metadata or {}
+    order = (metadata.get("order") or {}).get("measures") or []
+    kinds = kinds_of_families(metadata.get("families") or {})
+    family = curves.headline_family(measures, settings.family, order, kinds)
     cells = list(curves.cells(measures, family))
     sites: dict[str, list[str]] = {}
     for cell in sorted(cells, key=lambda cell: (cell.architecture, cell.depth, cell.site)):
@@ -65,7 +69,8 @@ def analyse(
         if row["seed"] is not None and row["site"] == last_blocks[row["architecture"]] and "fit_depth" in row
     ]
     accuracy = {key: of["accuracy"] for key, of in generalisation.items() if of["accuracy"] is not None}
-    found = contrasts.pairs(cells, settings.reference)
+    shortcuts = dict.fromkeys(measures["shortcut"].unique()) | dict(metadata.get("shortcuts") or {})
+    found = contrasts.pairs(cells, label_of(settings.reference, shortcuts) or settings.reference)
     compared = contrasts.differences(found, last_blocks, accuracy, settings.level, settings.resamples)
     tried = [
         nulls.null(cell, _margins(cell, settings)[0], settings.level, settings.nulls)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from infoplane.errors import UserError, nearest
 from infoplane.phases.mending import Array, grain, mend
+from infoplane.specs import label_of
 
 DEFAULT_FAMILY = "kernel"
 INPUT = {"zx": 1, "ixz": -1, "ixz_upper": -1, "ixz_lower": -1}
@@ -80,20 +81,26 @@ def last_block(sites: Sequence[str]) -> str | None:
     return found[-1] if found else None
 
 
-def headline_family(measures: pl.DataFrame, wanted: str, order: Sequence[str] = ()) -> str:
+def headline_family(
+    measures: pl.DataFrame, wanted: str, order: Sequence[str] = (), kinds: Mapping[str, str | None] | None = None
+) -> str:
     """The family to analyse: the wanted one; for ``auto`` kernel where it was measured, else the first configured.
 
-    Only families with a measure of the input count. Raises `UserError` for a label that the table does not have.
+    Only families with a measure of the input count. A family is named by its label, or by the kind that only one label
+    has (kinds: label -> kind). Raises `UserError` for one that the table does not have.
     """
     apt = measures.filter(pl.col("measure").is_in(list(INPUT)), pl.col("value").is_finite())
     found = set(apt["family"].drop_nulls().to_list())
     known = sorted(set(measures["family"].drop_nulls().to_list()))
+    kinds = dict.fromkeys(known) | dict(kinds or {})
     if wanted != "auto":
-        if wanted not in known:
+        label = label_of(wanted, kinds)
+        if label not in known:
             raise UserError(f"phases.family: no measure is called '{wanted}': {nearest(wanted, known)}")
-        return wanted
+        return str(label)
     present = [label for label in order if label in found] or sorted(found)
-    return DEFAULT_FAMILY if DEFAULT_FAMILY in present or not present else present[0]
+    best = label_of(DEFAULT_FAMILY, {label: kinds.get(label) for label in present})
+    return best or (present[0] if present else DEFAULT_FAMILY)
 
 
 OPTIONAL: dict[str, type[pl.DataType] | pl.DataType] = {
