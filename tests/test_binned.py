@@ -14,6 +14,7 @@ from test_measures_job import CPU, write_activations
 from torch import Tensor
 
 from infoplane.errors import UserError
+from infoplane.measures import measure
 from infoplane.measures.families.binned import Options, estimate, survey
 from infoplane.measures.information.binned import (
     Bins,
@@ -106,6 +107,23 @@ def test_one_outlier_makes_a_note_where_it_makes_the_range() -> None:
         assert known.value is not None and known.value > 3 and "outliers" not in known.note
     for tame in (np.tanh(20 * z), np.maximum(0, z - 1), np.random.default_rng(0).standard_t(2, 1000)):
         assert "outliers" not in estimate(torch.as_tensor(tame)[:, None], targets, Options())[0].note
+
+
+def test_one_outlier_makes_a_note_where_it_makes_the_range_of_a_unit() -> None:
+    z = np.random.default_rng(0).normal(size=(1000, 3))
+    z[:, 1] = np.maximum(0, z[:, 1] - 2.7)  # nearly always 0, which is no outlier's doing
+    targets, options = prepare(z, np.arange(1000) % 2, CPU), Options(binning="unit_range")
+    assert "outliers" not in estimate(torch.as_tensor(z), targets, options)[0].note
+    z[3, 0] = 1e4
+    expected = "outliers: in 1 of 3 units 99% of the values lie in at most 3 of 30 bins, the others make the range"
+    assert all(row.note == expected for row in estimate(torch.as_tensor(z), targets, options))
+
+
+def test_no_input_is_said_to_be_constant_and_labels_may_tell_more() -> None:
+    y = np.arange(60) % 3
+    ixz, izy = measure(np.eye(3)[y], None, y, family="binned")
+    assert (ixz.value, ixz.note) == (0.0, "constant input") and izy.value == pytest.approx(math.log2(3))
+    assert izy.note == ""
 
 
 def test_ids_that_come_many_times_are_told_apart_and_saturate_nothing() -> None:

@@ -125,6 +125,8 @@ def test_values_of_a_discrete_input_are_no_copies(count: int) -> None:
     assert prepare(np.eye(count)[x], x, CPU).groups is None and prepare(np.eye(count)[x], x, CPU).note == ""
     few = prepare(np.eye(4)[np.arange(12) % 4], np.arange(12) % 2, CPU)
     assert few.groups is None and few.note == FEW_VALUES
+    none = prepare(np.zeros(8), np.arange(8) % 2, CPU)
+    assert none.groups is None and none.note == ""
 
 
 def test_the_standard_error_is_of_groups() -> None:

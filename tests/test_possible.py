@@ -17,14 +17,17 @@ SURE = Estimate(measure="ixz", unit="nats", value=1.0, reference=0.0, n=100, d=1
     ("changes", "note"),
     [
         ({"value": -0.19}, ""),
-        ({"value": -0.2}, "below 0 by more than its interval: no information is"),
-        ({"value": -0.01, "stderr": None}, "below 0 by more than its interval: no information is"),
+        ({"value": -0.2}, "below 0 by more than its interval: information cannot be negative"),
+        ({"value": -0.01, "stderr": None}, "below 0 by more than its interval: information cannot be negative"),
         ({"value": -0.2, "measure": "zx", "unit": "nmse"}, ""),
         ({"value": None}, ""),
         ({"measure": "izy", "value": 0.6931}, ""),
-        ({"measure": "izy", "value": 0.70}, "above H(Y) = 0.693 nats: no I(Z;Y) is"),
-        ({"measure": "izy", "value": 1.01, "unit": "bits"}, "above H(Y) = 1 bits: no I(Z;Y) is"),
-        ({"measure": "izy_upper", "value": 0.70, "note": "known"}, "known; above H(Y) = 0.693 nats: no I(Z;Y) is"),
+        ({"measure": "izy", "value": 0.70}, "above H(Y) = 0.693 nats: I(Z;Y) cannot be larger"),
+        ({"measure": "izy", "value": 1.01, "unit": "bits"}, "above H(Y) = 1 bits: I(Z;Y) cannot be larger"),
+        (
+            {"measure": "izy_upper", "value": 0.70, "note": "known"},
+            "known; above H(Y) = 0.693 nats: I(Z;Y) cannot be larger",
+        ),
     ],
 )
 def test_what_cannot_be(changes: dict[str, object], note: str) -> None:

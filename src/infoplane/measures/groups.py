@@ -33,13 +33,14 @@ def copies(inputs: np.ndarray, fewest: int) -> tuple[np.ndarray | None, str]:
     inputs: shape (n, D). A sample that stands in a file twice is known to every decoder that is fitted to its copy, so
     copies are one group. Not so for a discrete X: there the same value many times is the distribution itself, and
     all its values are seen. X is discrete where an input comes `OFTEN` times on average (a value that the sample missed
-    is then unlikely), or where fewer than ``fewest`` inputs differ, which no decoder could be judged on.
+    is then unlikely), or where fewer than ``fewest`` inputs differ, which no decoder could be judged on. Of one input,
+    as where there is no X, nothing is told.
     """
     seen: dict[bytes, int] = {}
     rows = np.ascontiguousarray(inputs) + 0.0  # -0 is 0
     numbers = [seen.setdefault(hashlib.blake2b(row, digest_size=16).digest(), len(seen)) for row in rows]
     n, distinct = len(rows), len(seen)
-    if distinct == n or n >= OFTEN * distinct:
+    if distinct in (1, n) or n >= OFTEN * distinct:
         return None, ""
     return (None, FEW_VALUES) if distinct < fewest else (np.asarray(numbers), COPIES)
 

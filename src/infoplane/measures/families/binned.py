@@ -127,8 +127,11 @@ def _estimates(
     }
     values = [found.ixz, found.izy] + ([] if answers is None else [answer_entropy(cells, answers)])
     few = FEW_TIMES * len(inputs.sizes) > n
-    empty = empty_note(bins.index, as_array(flat), bins.count) if "range" in options.binning else ""
+    per_unit = options.binning == "unit_range"
+    empty = empty_note(bins.index, as_array(flat), bins.count, per_unit) if "range" in options.binning else ""
     notes = ["; ".join(filter(None, [_notes(bins, found.alone if few else 0.0, options), empty]))] * 2 + [""]
+    if len(inputs.sizes) == 1:
+        notes[0] = "; ".join(filter(None, [notes[0], "constant input"]))
     if len(labels.sizes) == 1:
         notes[1] = "; ".join(filter(None, [notes[1], "one class only"]))
     return [

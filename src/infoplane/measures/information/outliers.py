@@ -30,15 +30,27 @@ def spread_note(z: Tensor) -> str:
     return f"outliers: {few} of {len(far)} samples make {share:.1%} of the spread of Z" if share > MOST else ""
 
 
-def empty_note(indices: Callable[[np.ndarray], np.ndarray], z: np.ndarray, count: int) -> str:
+def empty_note(indices: Callable[[np.ndarray], np.ndarray], z: np.ndarray, count: int, per_unit: bool = False) -> str:
     """A note where nearly all values fall into few of the bins, as when one outlier makes the range; else ''.
 
     indices: values (rows, d) -> the numbers of their bins, 0 to count - 1; z: (n, d), of which evenly spaced rows are
-    looked at. Counted are the bins between those of the `FEW` / 2 lowest and highest values.
+    looked at. Counted are the bins between those of the `FEW` / 2 lowest and highest values. per_unit: bins over the
+    range of each unit, of which those are counted where values fall into one bin that differ (unlike those of a unit
+    that is mostly 0).
     """
-    found = indices(z[:: max(1, z.size // LOOKED_AT)])
-    low, high = np.quantile(found, [FEW / 2, 1 - FEW / 2], method="nearest")
-    used = int(high - low) + 1
-    if used > max(1, NARROW * count):
+    rows = z[:: max(1, z.size // LOOKED_AT)]
+    found, most = indices(rows), max(1, int(NARROW * count))
+    low, high = np.quantile(found, [FEW / 2, 1 - FEW / 2], axis=0 if per_unit else None, method="nearest")
+    narrow = high - low < most
+    if not narrow.any():
         return ""
-    return f"outliers: {1 - FEW:.0%} of the values lie in {used} of {count} bins, the others make the range"
+    if not per_unit:
+        used = int(high - low) + 1
+        return f"outliers: {1 - FEW:.0%} of the values lie in {used} of {count} bins, the others make the range"
+    within = (low <= found) & (found <= high)
+    differ = np.where(within, rows, np.inf).min(0) < np.where(within, rows, -np.inf).max(0)
+    units = int((narrow & differ).sum())
+    told = (
+        f"outliers: in {units} of {z.shape[1]} units {1 - FEW:.0%} of the values lie in at most {most} of {count} bins"
+    )
+    return f"{told}, the others make the range" if units else ""

@@ -25,13 +25,13 @@ def _noted(one: Estimate, whole: Estimate | None, label_entropy: Callable[[], fl
         return one
     notes, slack = [one.note], SURE * (one.stderr or 0.0) + ROUNDING
     if one.value < -slack:
-        notes.append("below 0 by more than its interval: no information is")
+        notes.append("below 0 by more than its interval: information cannot be negative")
     if one.measure.startswith("izy"):
         most = label_entropy() / (math.log(2) if one.unit == "bits" else 1)
         if one.value > most + ROUNDING:
-            notes.append(f"above H(Y) = {most:.3g} {one.unit}: no I(Z;Y) is")
+            notes.append(f"above H(Y) = {most:.3g} {one.unit}: I(Z;Y) cannot be larger")
     known = whole if whole and whole.value is not None and "constant" not in whole.note else None
     most_of_x = math.inf if known is None or known.value is None else known.value + SURE * (known.stderr or 0.0)
     if one.measure in ("izy", "ixz_given_y") and one.value - slack > most_of_x:
-        notes.append("above I(X;Z) by more than both intervals: not where Z is made of X")
+        notes.append("above I(X;Z) by more than both intervals: impossible if Z is computed from X")
     return replace(one, note="; ".join(filter(None, notes)))
