@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -45,6 +46,8 @@ def importing(folder: Path, snakefile: str) -> Path:
         "shortcuts": {"none": None},
         "measures": {"linear": None},
         "charts": {"contrast": None},
+        "reconstructions": {"images": 0},
+        "histograms": {"bins": 0},
     }
     (folder / "mine.yaml").write_text(yaml.safe_dump({"theirs": 1, "planes": tiny() | less}))
     return folder
@@ -71,6 +74,21 @@ def test_a_rule_of_theirs_reads_a_table_of_ours(tmp_path: Path) -> None:
     snakemake(folder)
     assert int((folder / "mine" / "rows.txt").read_text()) > 10
     assert "Nothing to be done" in snakemake(folder)
+
+
+def test_what_is_finished_is_found_under_a_prefix(tmp_path: Path) -> None:
+    """`partial` and `purge` look for results themselves; Snakemake puts the prefix before the paths of rules alone."""
+    folder = importing(tmp_path / "theirs", repr(str(REPOSITORY / "Snakefile")))
+    text = (folder / "Snakefile").read_text()
+    (folder / "Snakefile").write_text(text.replace("    config:", '    prefix:\n        "below"\n    config:', 1))
+    snakemake(folder)
+    snakemake(folder, "infoplane_partial")
+    made = folder / "below" / "results" / "tiny"
+    partial = pq.read_table(made / "partial" / "tables" / "measures.parquet")
+    assert partial.num_rows == pq.read_table(made / "tables" / "measures.parquet").num_rows > 10
+    assert list(made.glob("activations/**/*.parquet"))
+    snakemake(folder, "infoplane_purge")
+    assert not list(made.glob("activations/**/*.parquet"))
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")

@@ -25,7 +25,7 @@ def check_folder():
 
 def all_read(run):
     """Whether everything is there that is made of a run's activations, which may have been purged since."""
-    readers = purge_readers(None) + (PICTURES if run in PLAN.shown else [])
+    readers = purge_readers(None) + (purge_pictures(None) if run in PLAN.shown else [])
     return all(Path(reader.format(**vars(run))).exists() for reader in readers)
 
 

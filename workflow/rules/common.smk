@@ -68,6 +68,7 @@ STATE = f"{RESULTS}/.state"
 DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
+PATHS = workflow.modifier.path_modifier
 STORED = workflow.storage_settings
 STORAGE = STORED.default_storage_provider and (STORED.default_storage_prefix or STORED.default_storage_provider)
 """Where results lie if not on this machine: what their addresses in object storage begin with; None: here."""
@@ -193,9 +194,15 @@ def tables_specs(wildcards, output):
     return json.dumps(specs)
 
 
+def placed(path):
+    """Where a file of a rule lies: Snakemake puts a module's `prefix:` before the paths of rules and no others."""
+    return PATHS.replace_prefix(path)
+
+
 def copied(input):
-    """What stands before a run's path where a job finds it: nothing, unless results are fetched from object storage."""
-    return str(input.runs[0]).removesuffix(run_files(PLAN.runs[0])[0]) if input.runs else ""
+    """What stands before a run's path where a job finds it: the folder of fetched results, or a module's prefix."""
+    one = run_files(PLAN.runs[0])[0]
+    return (str(input.runs[0]) if input.runs else placed(one)).removesuffix(one)
 
 
 def history_template(wildcards, input):
@@ -210,7 +217,7 @@ def tables_existing(wildcards):
     """For the partial target: which tables exist and since when, so that a new one makes it stale."""
     if not wildcards.scope:
         return ""
-    paths = (Path(path) for run in PLAN.runs for path in run_files(run))
+    paths = (Path(placed(path)) for run in PLAN.runs for path in run_files(run))
     return canonical([[str(path), path.stat().st_mtime_ns] for path in paths if path.exists()])
 
 
@@ -222,7 +229,7 @@ def why_config(wildcards):
 
 def purge_activations(wildcards):
     require_here("purge")
-    return ACTIVATIONS
+    return placed(ACTIVATIONS)
 
 
 def purge_readers(wildcards):
@@ -230,12 +237,12 @@ def purge_readers(wildcards):
     families = [
         family for family, spec in PLAN.measures.items() if "activations" in registry.reads("measure", spec.family.kind)
     ]
-    return [MEASURES.replace("{family}", family) for family in families]
+    return [placed(MEASURES.replace("{family}", family)) for family in families]
 
 
 def purge_pictures(wildcards):
     """What is made of the activations of each first seed."""
-    return PICTURES
+    return [placed(path) for path in PICTURES]
 
 
 def experiment_spec(wildcards):
@@ -258,7 +265,7 @@ def pictures_shown(path, spec, wildcards):
     """For the partial target, those that exist: as parameters, which bring nothing up to date."""
     if spec is None or not wildcards.scope:
         return []
-    return [made for run in PLAN.shown if Path(made := path.format(**vars(run))).exists()]
+    return [made for run in PLAN.shown if Path(made := placed(path.format(**vars(run)))).exists()]
 
 
 def reconstructions_files(wildcards):
@@ -313,34 +320,3 @@ def everything(scope=""):
     runs = [] if scope else [path for run in PLAN.runs for path in (CHECKPOINTS.format(**vars(run)), *run_files(run))]
     data = [] if scope else [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "probe")]
     return [*drawn(scope), *gathered(scope), *runs, *data]
-
-
-def made():
-    """What is printed at the end of a successful run."""
-    scopes = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
-    lines = [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'"]
-    lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in scopes]
-    lines += [f"results: {STORAGE}/{RESULTS}"] if STORAGE else []
-    lines += said(Path(LOGS, "data.log"), "note: ")
-    page = Path(RESULTS, "accuracy", "accuracy.html")
-    if page.exists():
-        lines.append(f"accuracy: {page.resolve()}")
-    archive = BASE and Path(ARCHIVE)  # only a checkout can be archived
-    if archive and archive.exists() and archive.stat().st_mtime >= STARTED:
-        lines.append(f"archive: {archive.resolve()}")
-    return "\n".join(lines)
-
-
-def said(log, start):
-    """The lines of a log that begin so."""
-    text = log.read_text(errors="replace") if log.exists() else ""
-    return [line for line in text.splitlines() if line.startswith(start)]
-
-
-def failures():
-    """What is printed at the end of a failed run: each failed job's log, and the sentence in it."""
-    lines = []
-    for path in sorted(Path(LOGS).rglob("*.log")):
-        if path.stat().st_mtime >= STARTED:
-            lines += [f"{path}: {line}" for line in said(path, "error: ")]
-    return "\n".join(lines) or f"The logs of failed jobs, shown above, are in {LOGS}."

@@ -3,8 +3,6 @@
 Needs: the configuration. Makes: nothing.
 """
 
-import subprocess
-
 CHART_FILES = ("html", "svg", "pdf", "png", "json")
 PHASES = [f"{RESULTS}/{{scope}}phases/{name}.parquet" for name in ("phases", "differences", "gaps", "nulls", "blocks")]
 PLANES = [chart for chart in PLAN.charts.values() if chart.kind == "information_plane"]
@@ -47,18 +45,3 @@ def charts_json(wildcards):
 def summary_verdicts(scope=""):
     """The verdicts' table, where the experiment makes claims."""
     return [f"{RESULTS}/{scope}verdicts/verdicts.parquet"] if PLAN.config.claims else []
-
-
-def print_phases():
-    """After a run, the newest phases there are; unless it was a run of the rule that prints them."""
-    log = Path(LOGS, "summary.log")
-    if log.exists() and log.stat().st_mtime >= STARTED:
-        return
-    found = [scope for scope in ("", "partial/") if all(Path(path.format(scope=scope)).exists() for path in PHASES)]
-    if not found:
-        return
-    newest = max(found, key=lambda scope: Path(PHASES[0].format(scope=scope)).stat().st_mtime)
-    phases = [path.format(scope=newest) for path in PHASES]
-    verdicts = [path for path in summary_verdicts(newest) if Path(path).exists()]
-    command = [sys.executable, path_of("summary"), "--phases", *phases, "--verdicts", *verdicts]
-    subprocess.run(command, stdout=sys.stderr)

@@ -12,6 +12,7 @@ if not workflow.configfiles:
 include: "common.smk"
 include: "checks.smk"
 include: "drawing.smk"
+include: "ending.smk"
 include: "code.smk"
 include: "given.smk"
 include: "data.smk"
