@@ -264,6 +264,13 @@ def test_ticks_are_round_apart_and_inside(kind: scales.Kind) -> None:
         assert low <= min(values) and max(values) <= high
 
 
+@pytest.mark.parametrize("value", [0.0, -0.01])
+def test_one_value_at_or_below_nothing_has_a_range(value: float) -> None:
+    """A heat map's scale has no air, and a table may hold 0 everywhere."""
+    span = scales.Span("sqrt", pl.Series([value] * 3), margin=0.0)
+    assert span.share(value) == 0 and span.ticks(100, 20)
+
+
 def test_square_root_spreads_small_values() -> None:
     linear, sqrt = (scales.Span(kind, pl.Series([0.0, 1.0]), margin=0.0) for kind in ("linear", "sqrt"))
     assert (linear.share(0.01), sqrt.share(0.01)) == (pytest.approx(0.01), pytest.approx(0.1))

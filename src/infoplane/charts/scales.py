@@ -79,6 +79,8 @@ class Span:
         air = margin * ((high - low) or abs(high) or 1.0)
         self.low = low if zero else low - air
         self.high = high + air
+        if self.high <= self.low:  # one value, 0 or below, and no air: a range of some width all the same
+            self.high = self.low + 1.0
 
     def _warp(self, value: float) -> float:
         return value if self.kind == "linear" else math.copysign(math.sqrt(abs(value)), value)
