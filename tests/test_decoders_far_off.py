@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from infoplane import registry
 from infoplane.measures.decoding.standardise import standardise
@@ -69,6 +70,16 @@ def test_values_that_more_samples_would_hardly_change_carry_no_note(family: str)
     noise = rng.normal(size=(300, 8))
     for z in (x, x + noise, noise, np.eye(4)[y] + 0.5 * noise[:, :4], 10 * y[:, None] + noise):
         assert [one.note for one in estimate(family, z, x, y)] == ["", ""]
+
+
+def test_ordinary_images_carry_hardly_a_note() -> None:
+    images = load_digits()
+    x, y, rng = images.data[:256] / 16, images.target[:256], np.random.default_rng(0)
+    noted = []
+    for width in (16, 32, 64, 128):
+        z = np.maximum(x @ rng.normal(size=(64, width)) / 8, 0)
+        noted += [bool(one.note) for one in estimate("linear", z, x, y)]
+    assert sum(noted) <= 1
 
 
 def test_heavy_tails_are_told_where_one_sample_is_much_of_the_variance() -> None:

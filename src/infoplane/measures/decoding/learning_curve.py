@@ -19,7 +19,9 @@ from infoplane.measures.groups import in_order, standard_error
 from infoplane.measures.targets import FEWEST_PROBES, Targets
 
 FAR = 0.25
-SLIGHT = 0.02
+SLIGHT = 0.1
+"""Least fall, nats or a share of X's variance, that is worth a note: wide layers of 256 images fall by half of that."""
+
 CLEAR = 3.0
 """Standard errors by which the value at half of the samples must be above the value, for a note."""
 
@@ -40,9 +42,9 @@ class Limit:
         """What a reader is to be told where the value at n has far to fall, clearly, with more samples; else nothing.
 
         Far: by `FAR` of the value or of what it says to be known (reference - value), whichever is less, and by more
-        than `SLIGHT` of the reference. A value near 0 has nowhere to fall.
+        than `SLIGHT`. A value near 0 has nowhere to fall.
         """
-        far = max(SLIGHT * reference, FAR * min(value, reference - value))
+        far = max(SLIGHT, FAR * min(value, reference - value))
         if not (value - self.value > far and self.half - value > CLEAR * self.rise_stderr):
             return ""
         return f"too few samples for this decoder: {self.half:.3g} with half of them, {self.value:.3g} extrapolated"
