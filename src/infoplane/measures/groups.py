@@ -11,8 +11,8 @@ OFTEN = 10
 """Inputs that come this often each, on average, are the values of a discrete X; fewer are copies of samples."""
 
 COPIES = (
-    "inputs come more than once and no group is named: samples with one input are left out together "
-    "(where they are separate samples, give each a group of its own)"
+    "inputs come more than once and no group is named: samples with the same input are held out together "
+    "(if they are separate samples, give each its own group)"
 )
 FEW_VALUES = "inputs come more than once and no group is named: taken for the few values of a discrete X"
 

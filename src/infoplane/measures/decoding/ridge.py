@@ -153,7 +153,7 @@ def outlying(constant: Tensor) -> str:
     """
     share = float(constant.max() / constant.sum())
     far = share > max(LARGEST, MOST_OFTEN / len(constant))
-    return f"one sample is {share:.0%} of X's variance: the value rests on few" if far else ""
+    return f"one sample is {share:.0%} of X's variance: the value depends on few samples" if far else ""
 
 
 def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float], groups: Tensor | None = None) -> Choice:
