@@ -6,6 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from infoplane import registry
+from infoplane.measures.decoding.learning_curve import Limit
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import prepare
@@ -70,6 +71,11 @@ def test_values_that_more_samples_would_hardly_change_carry_no_note(family: str)
     noise = rng.normal(size=(300, 8))
     for z in (x, x + noise, noise, np.eye(4)[y] + 0.5 * noise[:, :4], 10 * y[:, None] + noise):
         assert [one.note for one in estimate(family, z, x, y)] == ["", ""]
+
+
+def test_a_fall_is_far_by_the_value_or_by_what_is_known() -> None:
+    one_unit_of_5000, images = Limit(0.755, 0.04, 0.926, 0.01), Limit(0.162, 0.01, 0.28, 0.003)
+    assert one_unit_of_5000.note(0.8406, 1.0).startswith(FEW) and images.note(0.221, 1.0) == ""
 
 
 def test_ordinary_images_carry_hardly_a_note() -> None:

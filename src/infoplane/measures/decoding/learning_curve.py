@@ -22,6 +22,9 @@ FAR = 0.25
 SLIGHT = 0.1
 """Least fall, nats or a share of X's variance, that is worth a note: wide layers of 256 images fall by half of that."""
 
+LEAST = 0.02
+"""The same where little is known at all, as a share of the reference."""
+
 CLEAR = 3.0
 """Standard errors by which the value at half of the samples must be above the value, for a note."""
 
@@ -41,10 +44,10 @@ class Limit:
     def note(self, value: float, reference: float) -> str:
         """What a reader is to be told where the value at n has far to fall, clearly, with more samples; else nothing.
 
-        Far: by `FAR` of the value or of what it says to be known (reference - value), whichever is less, and by more
-        than `SLIGHT`. A value near 0 has nowhere to fall.
+        Far: by `FAR` of the value and by `SLIGHT`; or by `FAR` of what it says to be known (reference - value) and by
+        `LEAST`, as where one unit of thousands knows X and the value is near the reference.
         """
-        far = max(SLIGHT, FAR * min(value, reference - value))
+        far = min(max(SLIGHT, FAR * value), max(LEAST * reference, FAR * (reference - value)))
         if not (value - self.value > far and self.half - value > CLEAR * self.rise_stderr):
             return ""
         return f"too few samples for this decoder: {self.half:.3g} with half of them, {self.value:.3g} extrapolated"
