@@ -163,3 +163,10 @@ def test_ridges_follow_the_counts(tables: Tables, tmp_path: Path) -> None:
     text = page("histograms", found)
     assert '<section id="histograms">' in text and text.count("<polygon") == 2 * pictures.SITES
     assert 'aria-label="Activations of resnet with shortcut identity, at the end: block1' in text
+
+
+def test_a_run_in_another_ones_place_is_refused(tables: Tables, tmp_path: Path) -> None:
+    """A file copied over another run's would show one run twice, and the other not at all."""
+    files = [sheet_file(tmp_path / f"{name}.parquet") for name in ("mine", "other")]
+    with pytest.raises(UserError, match=r"mine\.parquet and .*other\.parquet are of the same run: delete both"):
+        pictures.reconstructions(files, tables)

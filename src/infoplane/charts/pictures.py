@@ -71,12 +71,19 @@ def reconstructions(files: Sequence[Path], tables: Tables) -> dict[str, Any] | N
 def _read(
     files: Sequence[Path], tables: Tables, columns: set[str], what: str
 ) -> list[tuple[list[dict[str, Any]], dict[str, Any]]]:
-    """Rows and metadata of every file, in the order in which the charts have the networks."""
+    """Rows and metadata of every file, in the order in which the charts have the networks.
+
+    Raises `UserError` for a file of something else, and for two files of one run: one then stands in another's place.
+    """
     found = []
+    seen: dict[tuple[Any, ...], Path] = {}
     for path in files:
         table, about = read_rows(path)
         if not columns <= set(table.column_names) or "architecture" not in about:
             raise UserError(f"{path} holds no {what}: delete it and run the workflow again.")
+        run = about["architecture"], about["shortcut"], about["seed"]
+        if (before := seen.setdefault(run, path)) is not path:
+            raise UserError(f"{before} and {path} are of the same run: delete both and run the workflow again.")
         found.append((table.to_pylist(), about))
     architectures, shortcuts = tables.architectures, tables.shortcuts
 
