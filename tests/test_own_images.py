@@ -1,4 +1,4 @@
-"""Images of one's own, in a workflow: what reruns when a file changes, and what is found before anything runs."""
+"""A user's own images, in a workflow: what reruns when a file changes, and what is found before anything runs."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def picture(number: int) -> bytes:
 
 
 def experiment(**data: Any) -> dict[str, Any]:
-    """One run of one measure on images of one's own."""
+    """One run of one measure on a user's own images."""
     return tiny() | {
         "data": {"kind": "image_folder", "path": FOLDER, "classes": 2, "side": 8} | SIZES | data,
         "architectures": {"mlp": {"width": 8, "blocks": 1}},

@@ -110,7 +110,7 @@ def test_p_of_the_turns_step_is_never_smaller_than_its_draws_can_tell() -> None:
 
 
 def test_reference_and_families_are_found_by_their_kind() -> None:
-    """Labels of one's own: `skip` is the only identity, `wide` the only kernel."""
+    """A user's own labels: `skip` is the only identity, `wide` the only kernel."""
     rows = measured(around([0.5, 0.3, 0.5]), shortcut="skip") + measured(around([0.5, 0.4, 0.5]), shortcut="plain")
     rows = [row | {"family": family} for family in ("a", "wide") for row in rows]
     families = {"a": {"family": {"kind": "linear"}}, "wide": {"family": {"kind": "kernel"}}}

@@ -47,7 +47,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     os.truncate(image, MEGABYTES << 20)
     for done in (run("mkfs.ext4", "-q", image), mount(image, folder)):
         if done.returncode:
-            pytest.skip(f"no file system of one's own can be mounted here (root and loop devices): {done.stderr}")
+            pytest.skip(f"no file system in a file can be mounted here (root and loop devices): {done.stderr}")
     yield image, folder
     run("umount", folder)
 

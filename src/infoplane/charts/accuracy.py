@@ -20,7 +20,7 @@ VERDICTS = {
 }
 
 FEWEST = 40
-"""Draws from which a share of intervals that hold the truth is told."""
+"""The fewest draws that give a share of intervals that hold the truth."""
 
 SURE = 1.96
 

@@ -1,4 +1,4 @@
-"""The files behind a data set of one's own: the same for the rule, which watches them, the job and the archive.
+"""The files behind a user's own data set: the same for the rule, which watches them, the job and the archive.
 
 Paths are plain strings here: a folder of 50,000 images is looked through whenever the workflow is planned, and to make
 a `Path` of each takes five times as long as to find them.
@@ -94,7 +94,7 @@ def pictures(path: str) -> Pictures:
     """The images below a folder, or below each that a glob matches; classes of the same name are one.
 
     Raises `UserError` for no folder, a class without images, folders that are splits and not classes, folders that
-    are met twice because of a link, and names that cannot be told apart.
+    are met twice because of a link, and names that look the same.
     """
     roots = [str(one) for one in expand(path, "image_folder") if one.is_dir()]
     if not roots:

@@ -28,13 +28,13 @@ def in_order(groups: Tensor) -> Tensor | None:
 
 
 def copies(inputs: np.ndarray, fewest: int) -> tuple[np.ndarray | None, str]:
-    """Groups of samples with one and the same input, shape (n,), or None, and what a reader is to be told.
+    """Groups of samples with one and the same input, shape (n,), or None, and the note for the reader.
 
     inputs: shape (n, D). A sample that stands in a file twice is known to every decoder that is fitted to its copy, so
     copies are one group. Not so for a discrete X: there the same value many times is the distribution itself, and
     all its values are seen. X is discrete where an input comes `OFTEN` times on average (a value that the sample missed
     is then unlikely), or where fewer than ``fewest`` inputs differ, which no decoder could be judged on. Of one input,
-    as where there is no X, nothing is told.
+    as where there is no X, there is no note.
     """
     seen: dict[bytes, int] = {}
     rows = np.ascontiguousarray(inputs) + 0.0  # -0 is 0
@@ -46,7 +46,7 @@ def copies(inputs: np.ndarray, fewest: int) -> tuple[np.ndarray | None, str]:
 
 
 def lonely(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Groups that hold a class which no other group has: without them no decoder could have heard of it; bool, (G,)."""
+    """Groups that hold a class which no other group has: without them no decoder could learn it; bool, (G,)."""
     present = _present(labels, groups)
     return np.asarray(present[:, present.sum(0) == 1].any(1))
 

@@ -54,7 +54,7 @@ class Targets:
 
     @cached_property
     def judged(self) -> int:
-        """Samples that share their class with another: no decoder could have heard of the others' class.
+        """Samples that share their class with another: no decoder could learn the class of the others.
 
         Where samples belong together, the groups that do.
         """

@@ -42,7 +42,7 @@ class Limit:
     rise_stderr: float
 
     def note(self, value: float, reference: float) -> str:
-        """What a reader is to be told where the value at n has far to fall, clearly, with more samples; else nothing.
+        """The note for the reader where the value at n clearly has far to fall with more samples; else nothing.
 
         Far: by `FAR` of the value and by `SLIGHT`; or by `FAR` of what it says to be known (reference - value) and by
         `LEAST`, as where one unit of thousands knows X and the value is near the reference.

@@ -15,7 +15,7 @@ NARROW = 0.1
 """Share of the bins into which nearly all values have to fall for a note."""
 
 LOOKED_AT = 10_000
-"""Values, about, from which it is told where nearly all lie."""
+"""About how many values are looked at to see where nearly all lie."""
 
 
 def spread_note(z: Tensor) -> str:
