@@ -3,7 +3,7 @@
 python() {
     for word in "$@"; do
         case "$word" in
-            *'{'*) ;;
+            *'{'* | */.state/*) ;;
             results/*.parquet | results/*.safetensors | results/*.json | results/*.html | results/*.md \
                 | results/*.svg | results/*.pdf | results/*.png | results/*.gif) [ -e "$word" ] || : >"$word" ;;
         esac
