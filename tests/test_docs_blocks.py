@@ -167,6 +167,8 @@ def check_pip(words: list[str]) -> None:
 
 
 def check_python(words: list[str]) -> None:
+    if words[0] == "-P":  # Python's own: it does not import from the folder that it is started in
+        words = words[1:]
     called = words[:2] if words[0] == "-m" else words[:1]
     if words[0] != "-m":
         assert Path(words[0]).is_file(), words[0]
@@ -177,7 +179,7 @@ def check_python(words: list[str]) -> None:
 
 
 def check_pytest(words: list[str]) -> None:
-    assert Path(words[0]).is_file() and words[1] == "-k"
+    assert Path(words[0]).is_file() and (words[1] == "-k" or words[1:] == ["--hypothesis-profile", "thorough"])
 
 
 CHECKS = {

@@ -163,3 +163,11 @@ def test_critics_are_judged_on_other_groups_than_they_learn_from() -> None:
     other = torch.as_tensor(rng.normal(size=(40, 8))).repeat_interleave(8, 0)
     assert infonce(rows, other).value > 1
     assert infonce(rows, other, groups=groups).value < 0.3
+
+
+def test_inputs_that_each_have_a_class_of_their_own_are_values_and_no_copies() -> None:
+    """Held out by input, no class could be decoded: eight inputs of eight classes were refused."""
+    x = np.arange(8).repeat(8)
+    targets = prepare(np.eye(8)[x], x, CPU)
+    assert targets.groups is None and targets.note == FEW_VALUES
+    assert set(targets.folds(5, 0).tolist()) == {0, 1, 2, 3, 4}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import BLOCK
-from infoplane.measures.groups import copies, fold_of_groups, in_order, lonely
+from infoplane.measures.groups import FEW_VALUES, copies, fold_of_groups, in_order, lonely
 
 FEWEST_PROBES = 8
 
@@ -180,6 +180,9 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups
     together, note = None, ""
     if groups is None:
         groups, note = copies(flat.cpu().numpy(), FEWEST_PROBES)
+        # held out by input, classes that one input alone has could not be decoded: such inputs are values, not copies
+        if groups is not None and int((~lonely(counted, groups)).sum()) < FEWEST_PROBES:
+            groups, note = None, FEW_VALUES
     if groups is not None:
         together = in_order(torch.as_tensor(np.unique(groups, return_inverse=True)[1], device=device))
     y = torch.as_tensor(counted, device=device)
