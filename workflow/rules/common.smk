@@ -195,7 +195,7 @@ def tables_specs(wildcards, output):
 
 
 def placed(path):
-    """Where a file of a rule lies: Snakemake puts a module's `prefix:` before the paths of rules and no others."""
+    """Say where the file of a rule lies. Snakemake puts the prefix of a module before paths in rules, not elsewhere."""
     return PATHS.replace_prefix(path)
 
 
