@@ -8,6 +8,7 @@ import torch
 
 from infoplane import registry
 from infoplane.errors import UserError
+from infoplane.measures import measure
 from infoplane.measures.blocks import blocks
 from infoplane.measures.decoding.cross_fitting import cross_fit
 from infoplane.measures.decoding.features import feature_eigenbasis
@@ -15,7 +16,7 @@ from infoplane.measures.decoding.gram import centred_eigenbasis
 from infoplane.measures.decoding.left_out import leave_groups_out
 from infoplane.measures.decoding.ridge import constant_losses, unreached
 from infoplane.measures.estimate import BLOCKS, Estimate
-from infoplane.measures.groups import COPIES, FEW_VALUES, standard_error
+from infoplane.measures.groups import COPIES, FEW_VALUES, IGNORED, standard_error
 from infoplane.measures.information.variational import infonce
 from infoplane.measures.targets import prepare
 
@@ -123,6 +124,8 @@ def test_every_row_twice_tells_no_more_than_every_row_once(family: str) -> None:
 def test_values_of_a_discrete_input_are_no_copies(count: int) -> None:
     x = np.arange(200) % count
     assert prepare(np.eye(count)[x], x, CPU).groups is None and prepare(np.eye(count)[x], x, CPU).note == ""
+    rows = np.random.default_rng(0).normal(size=(20, 5)).repeat(10, axis=0)
+    assert prepare(rows, np.arange(200) % 2, CPU).note == FEW_VALUES  # perhaps copies: which, only the user knows
     few = prepare(np.eye(4)[np.arange(12) % 4], np.arange(12) % 2, CPU)
     assert few.groups is None and few.note == FEW_VALUES
     none = prepare(np.zeros(8), np.arange(8) % 2, CPU)
@@ -171,3 +174,13 @@ def test_inputs_that_each_have_a_class_of_their_own_are_values_and_no_copies() -
     targets = prepare(np.eye(8)[x], x, CPU)
     assert targets.groups is None and targets.note == FEW_VALUES
     assert set(targets.folds(5, 0).tolist()) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("family", ["neighbours", "binned", "kde", "conditional"])
+def test_a_family_that_holds_nothing_out_says_that_it_does_not_use_groups(family: str) -> None:
+    rng = np.random.default_rng(0)
+    z, x, y = rng.normal(size=(80, 3)), rng.normal(size=(80, 2)), np.arange(80) % 2
+    grouped = measure(z, x, y, family=family, group=np.arange(80) // 4)
+    alone = measure(z, x, y, family=family)
+    assert all(IGNORED in one.note for one in grouped) and not any(IGNORED in one.note for one in alone)
+    assert [one.value for one in grouped] == [one.value for one in alone]

@@ -104,6 +104,18 @@ def regresses(family: str) -> bool:
 
 
 @cache
+def ignores_groups(family: str) -> bool:
+    """Whether a measure family counts samples that belong together as independent ones.
+
+    So the literal ``GROUPS = "ignored"`` in its file says. Raises `UserError` for anything else.
+    """
+    found = _literal("measure", family, "GROUPS", "respected")
+    if found not in ("respected", "ignored"):
+        raise UserError(f"{source('measure', family)}: GROUPS is {found!r}: expected 'ignored', or no such line.")
+    return bool(found == "ignored")
+
+
+@cache
 def unstackable(role: Role, name: str) -> str:
     """Why networks with this plug-in cannot be stacked, by the literal ``UNSTACKABLE`` in its file; or empty."""
     return str(_literal(role, name, "UNSTACKABLE", ""))

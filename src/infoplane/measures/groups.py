@@ -10,11 +10,17 @@ from torch import Tensor
 OFTEN = 10
 """Inputs that come this often each, on average, are the values of a discrete X; fewer are copies of samples."""
 
+CERTAIN = 25
+"""The same where nobody needs to be asked; up to here a note says what X was taken for."""
+
 COPIES = (
     "inputs come more than once and no group is named: samples with the same input are held out together "
     "(if they are separate samples, give each its own group)"
 )
 FEW_VALUES = "inputs come more than once and no group is named: taken for the few values of a discrete X"
+
+
+IGNORED = "groups are not used by this family: samples that belong together count as independent ones"
 
 
 def in_order(groups: Tensor) -> Tensor | None:
@@ -33,16 +39,17 @@ def copies(inputs: np.ndarray, fewest: int) -> tuple[np.ndarray | None, str]:
     inputs: shape (n, D). A sample that stands in a file twice is known to every decoder that is fitted to its copy, so
     copies are one group. Not so for a discrete X: there the same value many times is the distribution itself, and
     all its values are seen. X is discrete where an input comes `OFTEN` times on average (a value that the sample missed
-    is then unlikely), or where fewer than ``fewest`` inputs differ, which no decoder could be judged on. Of one input,
-    as where there is no X, there is no note.
+    is then unlikely), or where fewer than ``fewest`` inputs differ, which no decoder could be judged on; the note says
+    so unless an input comes `CERTAIN` times. Of one input, as where there is no X, there is no note.
     """
     seen: dict[bytes, int] = {}
     rows = np.ascontiguousarray(inputs) + 0.0  # -0 is 0
     numbers = [seen.setdefault(hashlib.blake2b(row, digest_size=16).digest(), len(seen)) for row in rows]
     n, distinct = len(rows), len(seen)
-    if distinct in (1, n) or n >= OFTEN * distinct:
+    if distinct in (1, n) or n >= CERTAIN * distinct:
         return None, ""
-    return (None, FEW_VALUES) if distinct < fewest else (np.asarray(numbers), COPIES)
+    discrete = distinct < fewest or n >= OFTEN * distinct
+    return (None, FEW_VALUES) if discrete else (np.asarray(numbers), COPIES)
 
 
 def lonely(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:

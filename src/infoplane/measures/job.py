@@ -68,13 +68,14 @@ def measured_rows(spec: MeasuresSpec, subject: Subject, labels: dict[str, Any]) 
     family = registry.load("measure", spec.family.kind)
     options = getattr(family, "Options", NoOptions)(**spec.family.options)
     surveyed = family.survey(subject, options) if hasattr(family, "survey") else _one_by_one(family, subject, options)
+    independent = not registry.ignores_groups(spec.family.kind) or subject.targets.groups is None
     return [
         labels
         | {"step": found.step, "epoch": subject.epoch(found.step)}
         | {"site": found.site, "part": found.part, "depth": found.depth}
         | vars(estimate)
         for found in surveyed
-        for estimate in noted(found.estimates, lambda: subject.targets.entropy)
+        for estimate in noted(found.estimates, lambda: subject.targets.entropy, independent)
     ]
 
 

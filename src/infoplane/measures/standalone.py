@@ -70,7 +70,8 @@ def measure(
     if groups is not None and len(groups) != n:
         raise UserError(f"z has {n} samples, group has {len(groups)}.")
     targets = prepare(inputs, labels, representation.device, groups)
-    return noted(module.estimate(representation, targets, chosen), lambda: targets.entropy)
+    independent = not registry.ignores_groups(family) or targets.groups is None
+    return noted(module.estimate(representation, targets, chosen), lambda: targets.entropy, independent)
 
 
 def measure_file(

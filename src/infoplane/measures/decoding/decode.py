@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from infoplane.measures.blocks import blocks
+from infoplane.measures.decoding import one_unit
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.learning_curve import Limit, halves, zx_limit, zy_limit
 from infoplane.measures.decoding.logistic import cross_validate, problem
@@ -96,7 +97,9 @@ def decode(
     kernel = kernels.y[best]
     if kernel is not kernels.x:
         bases = list(kernel.parts(parts))
-    return [zx, _zy(_described(zy, kernel, view), kernel, tried[best], targets, parts, bases, search)]
+    zy = _zy(_described(zy, kernel, view), kernel, tried[best], targets, parts, bases, search)
+    choice, held_out = tried[best]
+    return [zx, replace(zy, note=_joined(zy.note, one_unit.note(flat, targets, held_out, choice.losses)))]
 
 
 def knowing_nothing(zx: Estimate, zy: Estimate, targets: Targets) -> list[Estimate]:

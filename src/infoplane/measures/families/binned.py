@@ -30,6 +30,7 @@ from infoplane.progress import progress
 from infoplane.specs import canonical
 
 INPUTS = "identity"
+GROUPS = "ignored"
 
 SATURATED = 0.9
 """From this share of samples alone in their cell on, a value is marked: it tells of the sample's size, not of Z."""

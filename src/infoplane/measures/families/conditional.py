@@ -18,6 +18,7 @@ from infoplane.options import require
 from infoplane.specs import canonical
 
 INPUTS = "identity"
+GROUPS = "ignored"
 
 BLOCK = 1 << 22
 """Elements of Z that are widened to float64 at a time."""

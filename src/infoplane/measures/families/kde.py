@@ -15,6 +15,7 @@ from infoplane.options import require
 from infoplane.specs import canonical
 
 INPUTS = "identity"
+GROUPS = "ignored"
 
 SATURATED = 0.9
 """From this share of samples alone on, a value is marked: it tells of the sample's size, not of Z."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from infoplane.measures.blocks import blocks
+from infoplane.measures.decoding import one_unit
 from infoplane.measures.decoding.decode import knowing_nothing, one_class
 from infoplane.measures.decoding.local import Local, label_losses, squared_losses
 from infoplane.measures.decoding.ridge import constant_losses, normalised_error
@@ -90,11 +91,12 @@ def _zy(zy: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: 
     losses = torch.as_tensor(found)[judged]
     alone = f"alone in their class and never held out: {zy.n - len(judged)}" if len(judged) < zy.n else ""
     groups = _groups(targets)
+    unit = one_unit.note(torch.as_tensor(z), targets, held_out, losses)
     return replace(
         zy,
         value=float(losses.mean()),
         stderr=standard_error(losses, None if groups is None else groups[judged]),
-        note="; ".join(filter(None, [alone, targets.note])),
+        note="; ".join(filter(None, [alone, targets.note, unit])),
         detail=_mixture(local, weights),
         blocks=blocks(losses, judged, len(losses), groups),
     )

@@ -26,11 +26,19 @@ from infoplane.measures.targets import Targets
 from infoplane.options import require
 from infoplane.specs import canonical
 
+GROUPS = "ignored"
+
 TRUSTED = 8
 """Joint dimension up to which errors at n = 1,000 stayed within some tenths of a nat on data of known information."""
 
 FILLED = 0.65
 """Intrinsic dimension per column below which samples are said to lie on a surface (normals in 4: 0.85 and more)."""
+
+OFF = 0.2
+"""Share of a value by which it must be off on data of known information, beyond its interval, for a note."""
+
+LEAST_OFF = 0.1
+"""The same in nats: smaller errors are no news."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,8 @@ def _told(
         # what may be all that there is, is not more than can be told
         if tried.beyond and found.value + SURE * found.stderr < most:
             notes.append(f"saturated: more than this estimator can tell from {n} probes")
+        elif abs(off) > max(SURE * found.stderr, OFF * abs(found.value), LEAST_OFF):
+            notes.append(f"off by {off:+.2g} nats on data of known information ({tried.truth:.3g} nats)")
     if max(wide) > options.dimensions and options.compress != "none":
         notes.append(f"of at most {options.dimensions} dimensions each ({options.compress})")
     told = found if math.isfinite(found.value) else None

@@ -1,23 +1,28 @@
-"""Notes on values that information cannot have: one place for every family."""
+"""Notes on values that could mislead whichever family they are of: impossible ones, and those that ignore groups."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from infoplane.measures.estimate import Estimate
+from infoplane.measures.groups import IGNORED
 
 SURE = 1.96
 ROUNDING = 1e-9
 
 
-def noted(estimates: Sequence[Estimate], label_entropy: Callable[[], float]) -> list[Estimate]:
-    """The estimates of one activation; what information cannot be is said in the note.
+def noted(
+    estimates: Sequence[Estimate], label_entropy: Callable[[], float], independent: bool = True
+) -> list[Estimate]:
+    """Add to each estimate's note what a reader must know of its value.
 
-    label_entropy: H(Y) in nats. I below 0, and I(Z;Y) or I(X;Z|Y) above I(X;Z), by more than the intervals value +-
-    1.96 stderr; I(Z;Y) above H(Y) at all.
+    label_entropy: H(Y) in nats. independent: False where samples belong together and the family counts them one by one.
+    What information cannot be is said: I below 0, and I(Z;Y) or I(X;Z|Y) above I(X;Z), by more than the intervals
+    value +- 1.96 stderr; I(Z;Y) above H(Y) at all.
     """
     whole = next((one for one in estimates if one.measure == "ixz"), None)
-    return [_noted(one, whole, label_entropy) for one in estimates]
+    found = [_noted(one, whole, label_entropy) for one in estimates]
+    return found if independent else [replace(one, note="; ".join(filter(None, [one.note, IGNORED]))) for one in found]
 
 
 def _noted(one: Estimate, whole: Estimate | None, label_entropy: Callable[[], float]) -> Estimate:
