@@ -3,7 +3,7 @@
     python bench/blocks.py [--repeats 50] [--additions 500]
 
 Planted: 300 samples of s and f with a known mechanism, measured by the family `anatomy`, one network each. Made-up: Z-X
-of z is that of s plus a known compression plus errors over probes (common to all seeds) and between seeds, each of
+of z is that of s plus a known compression plus errors over samples (common to all seeds) and between seeds, each of
 standard deviation 0.01; f out-weighs s wherever anything is lost.
 """
 

@@ -1,6 +1,6 @@
 """Kernel family against scikit-learn on the same activations, its cost in checkpoints, side by side, and at scale.
 
-    python bench/kernel.py [--pairs 3] [--probes 1000] [--skip-scale] [--batches]
+    python bench/kernel.py [--pairs 3] [--samples 1000] [--skip-scale] [--batches]
 
 Activations: 8 residual layers of width 256 trained on scikit-learn's digits, read at log-spaced steps. scikit-learn's
 side searches the same bandwidths and ridges: GridSearchCV of KernelRidge for Z-X (5 folds, as leave-one-out would take
@@ -37,7 +37,7 @@ STOPS = {"scikit-learn": (1e-4, 200), "scikit-learn, converged": (1e-6, 2000)}
 """Tolerance and most iterations of LogisticRegressionCV: its default tolerance, and where its values come near ours."""
 
 
-def activations(probes: int, checkpoints: int) -> tuple[np.ndarray, np.ndarray, list[list[Tensor]]]:
+def activations(samples: int, checkpoints: int) -> tuple[np.ndarray, np.ndarray, list[list[Tensor]]]:
     """X, labels, and Z by checkpoint and site."""
     from sklearn.datasets import load_digits
 
@@ -60,13 +60,13 @@ def activations(probes: int, checkpoints: int) -> tuple[np.ndarray, np.ndarray, 
     read, kept = {round(1.25**k) for k in range(checkpoints)} | set(range(checkpoints)), []
     for step in sorted(read)[:checkpoints]:
         for _ in range(step and 1 + step // 4):
-            rows = torch.randint(probes, len(labels), (64,))
+            rows = torch.randint(samples, len(labels), (64,))
             optimizer.zero_grad()
             nn.functional.cross_entropy(head(sites(inputs[rows])[-1]), labels[rows]).backward()
             optimizer.step()
         with torch.no_grad():
-            kept.append(sites(inputs[:probes]))
-    return x[:probes], y[:probes], kept
+            kept.append(sites(inputs[:samples]))
+    return x[:samples], y[:samples], kept
 
 
 def by_scikit_learn(
@@ -120,9 +120,9 @@ def by_us(z: Tensor, targets: Targets, options: kernel.Options) -> dict[str, flo
     return {one.measure: float(one.value or 0) for one in kernel.estimate(z, targets, options)}
 
 
-def against(probes: int, pairs: int) -> dict[str, object]:
+def against(samples: int, pairs: int) -> dict[str, object]:
     """Both sides in turns on some pairs of checkpoint and site."""
-    x, y, seen = activations(probes, 30)
+    x, y, seen = activations(samples, 30)
     targets = prepare(x, y, torch.device("cpu"))
     chosen = [(30 * k // max(pairs, 1), SITES * k // max(pairs, 1)) for k in range(pairs)]
     plain, limited = kernel.Options(extrapolate=False), kernel.Options()
@@ -146,12 +146,12 @@ def against(probes: int, pairs: int) -> dict[str, object]:
         for ours in ("infoplane", "infoplane, extrapolated")
         if rows
     }
-    return {"probes": probes, "rows": rows, "means": means, "seconds": ratios}
+    return {"samples": samples, "rows": rows, "means": means, "seconds": ratios}
 
 
-def in_checkpoints(probes: int) -> dict[str, object]:
+def in_checkpoints(samples: int) -> dict[str, object]:
     """Processor seconds of the default options for 1, 2 and 4 checkpoints of all sites."""
-    x, y, seen = activations(probes, 30)
+    x, y, seen = activations(samples, 30)
     targets = prepare(x, y, torch.device("cpu"))
     seconds = {}
     for checkpoints in (1, 2, 4):
@@ -163,11 +163,11 @@ def in_checkpoints(probes: int) -> dict[str, object]:
     return {"sites": SITES, "seconds by checkpoints": seconds, "30 checkpoints, linearly": seconds[4] / 4 * 30}
 
 
-def in_batches(probes: int, checkpoints: int = 4) -> dict[str, object]:
+def in_batches(samples: int, checkpoints: int = 4) -> dict[str, object]:
     """Wall seconds of all sites of some checkpoints, one by one and side by side; on a GPU too where there is one."""
-    x, y, seen = activations(probes, 30)
+    x, y, seen = activations(samples, 30)
     activations_of = [z for at in range(checkpoints) for z in seen[30 * at // checkpoints + 2]]
-    found: dict[str, object] = {"probes": probes, "activations": len(activations_of)}
+    found: dict[str, object] = {"samples": samples, "activations": len(activations_of)}
     values: dict[str, list[float]] = {}
     for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
         device = torch.device(name)
@@ -194,12 +194,12 @@ def in_batches(probes: int, checkpoints: int = 4) -> dict[str, object]:
     return found
 
 
-def one_case(family: str, probes: int, dimensions: int, inputs: int, dtype: str) -> None:
+def one_case(family: str, samples: int, dimensions: int, inputs: int, dtype: str) -> None:
     """Measure activations with a latent of 64 dimensions, and print seconds, peak memory and values."""
     generator = torch.Generator().manual_seed(0)
-    latent = torch.randn(probes, 64, generator=generator)
+    latent = torch.randn(samples, 64, generator=generator)
     y = latent[:, :CLASSES].argmax(1).numpy()
-    z = torch.empty(probes, dimensions, dtype=getattr(torch, dtype))
+    z = torch.empty(samples, dimensions, dtype=getattr(torch, dtype))
     for columns in z.split(256, 1):
         mixed = latent @ torch.randn(64, columns.shape[1], generator=generator) / 8
         columns.copy_(torch.relu(mixed) + 0.1 * torch.randn(mixed.shape, generator=generator))
@@ -212,7 +212,7 @@ def one_case(family: str, probes: int, dimensions: int, inputs: int, dtype: str)
         json.dumps(
             {
                 "family": family,
-                "probes": probes,
+                "samples": samples,
                 "dimensions": dimensions,
                 "D_x": inputs,
                 "dtype": dtype,
@@ -246,17 +246,17 @@ def at_scale() -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--probes", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--skip-scale", action="store_true")
     parser.add_argument("--batches", action="store_true", help="only side by side against one by one; no file")
-    parser.add_argument("--case", nargs=5, metavar=("FAMILY", "PROBES", "DIMENSIONS", "INPUTS", "DTYPE"))
+    parser.add_argument("--case", nargs=5, metavar=("FAMILY", "SAMPLES", "DIMENSIONS", "INPUTS", "DTYPE"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("bench/results/kernel.json"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.case:
-        family, probes, dimensions, inputs, dtype = args.case
-        one_case(family, int(probes), int(dimensions), int(inputs), dtype)
+        family, samples, dimensions, inputs, dtype = args.case
+        one_case(family, int(samples), int(dimensions), int(inputs), dtype)
         return
     warnings.simplefilter("ignore")
     record: dict[str, object] = {"hardware": hardware(), "threads": args.threads}
@@ -265,15 +265,15 @@ def main() -> None:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
-    record["side by side"] = batches = in_batches(args.probes)
+    record["side by side"] = batches = in_batches(args.samples)
     print(json.dumps(batches), flush=True)
     if args.batches:
         return
-    record["checkpoints"] = in_checkpoints(args.probes)
+    record["checkpoints"] = in_checkpoints(args.samples)
     if not args.skip_scale:
         record["scale"] = at_scale()
     write()
-    record["scikit-learn"] = compared = against(args.probes, args.pairs)
+    record["scikit-learn"] = compared = against(args.samples, args.pairs)
     write()
     print("| method | Z-X | Z-Y (nats) | processor seconds per site and checkpoint |\n| --- | --- | --- | --- |")
     means = compared["means"]

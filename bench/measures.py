@@ -1,11 +1,11 @@
 """Kernel family against a decoder network trained per (site, checkpoint): the same arrays, side by side in one run.
 
-    python bench/measures.py [--activations A.parquet ... --probe PROBE.parquet] [--pairs 24]
+    python bench/measures.py [--activations A.parquet ... --held-out HELD_OUT.parquet] [--pairs 24]
 
 The decoder is what one would write by hand: an MLP from standardised activations to X (squared error) and another to
-Y (cross-entropy), Adam, early stopping on a validation part, evaluated on probes that neither training nor stopping
-saw. It fits 70 % of the probes, stops on 10 % and is evaluated on 20 %. So that its value, like the kernel family's,
-stands on every probe, it is the mean of five such splits; its time is that of one split, as if one were enough.
+Y (cross-entropy), Adam, early stopping on a validation part, evaluated on samples that neither training nor stopping
+saw. It fits 70 % of the samples, stops on 10 % and is evaluated on 20 %. So that its value, like the kernel family's,
+stands on every sample, it is the mean of five such splits; its time is that of one split, as if one were enough.
 Without --activations, all of the newest experiment under results/ are used, or else untrained networks on
 scikit-learn's digits.
 """
@@ -45,9 +45,9 @@ class Case:
     activations: dict[str, np.ndarray]
 
 
-def from_files(activations: list[Path], probe: Path, pairs: int) -> Case:
+def from_files(activations: list[Path], held_out: Path, pairs: int) -> Case:
     """A seeded random choice of the (run, step, site) triples of some dumps."""
-    split, files = read_split(probe), [(path, ActivationsFile(path)) for path in activations]
+    split, files = read_split(held_out), [(path, ActivationsFile(path)) for path in activations]
     every = [(path, file, step, site) for path, file in files for step in file.steps for site in file.sites]
     chosen = [every[index] for index in sorted(np.random.default_rng(0).permutation(len(every))[:pairs])]
     arrays = {
@@ -75,16 +75,16 @@ def untrained(pairs: int, n: int = 400) -> Case:
 
 
 def newest() -> tuple[list[Path], Path] | None:
-    """All dumps and the probe of the experiment under results/ that was last at work, if any."""
-    probes = sorted(Path("results").glob("*/data/probe.parquet"), key=lambda path: path.stat().st_mtime)
-    for probe in reversed(probes):
-        if found := sorted(probe.parents[1].glob("activations/*/*/*.parquet")):
-            return found, probe
+    """All dumps and the held-out images of the experiment under results/ that was last at work, if any."""
+    samples = sorted(Path("results").glob("*/data/held_out.parquet"), key=lambda path: path.stat().st_mtime)
+    for held_out in reversed(samples):
+        if found := sorted(held_out.parents[1].glob("activations/*/*/*.parquet")):
+            return found, held_out
     return None
 
 
 def train(z: Tensor, target: Tensor, loss: nn.Module, parts: dict[str, Tensor], outputs: int) -> tuple[float, int]:
-    """Held-out loss of an early-stopped MLP, and the epochs that it took."""
+    """Left-out loss of an early-stopped MLP, and the epochs that it took."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Linear(z.shape[1], 256), nn.GELU(), nn.Linear(256, 256), nn.GELU(), nn.Linear(256, outputs)
@@ -105,17 +105,17 @@ def train(z: Tensor, target: Tensor, loss: nn.Module, parts: dict[str, Tensor], 
             best, kept = now, copy.deepcopy(network.state_dict())
     network.load_state_dict(kept)
     with torch.no_grad():
-        return float(loss(network(z[parts["held out"]]), target[parts["held out"]])), epochs
+        return float(loss(network(z[parts["left out"]]), target[parts["left out"]])), epochs
 
 
 def splits(n: int) -> list[dict[str, Tensor]]:
-    """Positions to fit, to stop on and to evaluate on; every sample is held out once."""
+    """Positions to fit, to stop on and to evaluate on; every sample is left out once."""
     order = torch.as_tensor(np.random.default_rng(0).permutation(n))
     found = []
-    for held_out in order.chunk(SPLITS):
-        rest = order[~torch.isin(order, held_out)]
+    for left_out in order.chunk(SPLITS):
+        rest = order[~torch.isin(order, left_out)]
         stop = int(n * STOPPING)
-        found.append({"held out": held_out, "stop": rest[:stop], "fit": rest[stop:]})
+        found.append({"left out": left_out, "stop": rest[:stop], "fit": rest[stop:]})
     return found
 
 
@@ -125,14 +125,14 @@ def decode(z: np.ndarray, case: Case) -> dict[str, float]:
     x = torch.as_tensor(case.inputs, dtype=torch.float32).flatten(1)
     y = torch.as_tensor(case.labels)
     errors, constants, losses, epochs = [], [], [], 0
-    # standardised on all probes, as the other families do it; a rare feature may be constant in what is fitted
+    # standardised on all samples, as the other families do it; a rare feature may be constant in what is fitted
     flat = torch.as_tensor(z, dtype=torch.float32).flatten(1)
     flat = (flat - flat.mean(0)) / flat.std(0).clamp(min=1e-6)
     for parts in splits(len(y)):
         error, epochs_x = train(flat, x, nn.MSELoss(), parts, x.shape[1])
         loss, epochs_y = train(flat, y, nn.CrossEntropyLoss(), parts, int(y.max()) + 1)
         errors.append(error)
-        constants.append(float((x[parts["held out"]] - x[parts["fit"]].mean(0)).square().mean()))
+        constants.append(float((x[parts["left out"]] - x[parts["fit"]].mean(0)).square().mean()))
         losses.append(loss)
         epochs += epochs_x + epochs_y
     return {
@@ -146,15 +146,15 @@ def decode(z: np.ndarray, case: Case) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--activations", type=Path, nargs="+")
-    parser.add_argument("--probe", type=Path)
+    parser.add_argument("--held-out", type=Path)
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("bench/results/measures.json"))
     args = parser.parse_args()
-    if (args.activations is None) != (args.probe is None):
-        parser.error("--activations and --probe go together")
+    if (args.activations is None) != (args.held_out is None):
+        parser.error("--activations and --held-out go together")
     torch.set_num_threads(args.threads)
-    files = (args.activations, args.probe) if args.activations else newest()
+    files = (args.activations, args.held_out) if args.activations else newest()
     case = from_files(*files, args.pairs) if files else untrained(args.pairs)
     n = len(case.labels)
     targets = prepare(case.inputs, case.labels, torch.device("cpu"))

@@ -2,10 +2,10 @@
 
     python bench/phases.py [--count 1000] [--output bench/results/phases.json]
 
-Every number is a share of `count` planted curves with 12 checkpoints and 20 parts of the probe. With one seed the truth
-is that of the one network: smooth, or wandering, which is the noise of the seed as a part of its curve; with more it
-is that of networks in general. The plain bootstrap (pigeonhole, percentiles, turn chosen on what it is read on) stands
-beside it.
+Every number is a share of `count` planted curves with 12 checkpoints and 20 parts of the held-out images.
+With one seed the truth is that of the one network: smooth, or wandering, which is the noise of the seed as a part of
+its curve; with more it is that of networks in general. The plain bootstrap (pigeonhole, percentiles, turn chosen on
+what it is read on) stands beside it.
 """
 
 import argparse

@@ -35,7 +35,7 @@ from infoplane.specs import CheckpointSpec, DataSpec, Plugin, TrainingSpec, Trai
 REPOSITORY = Path(__file__).resolve().parent.parent
 TRIVIAL: dict[str, Any] = {
     "experiment": "trivial",
-    "data": {"kind": "digits", "train": 120, "probe": 50, "validation": 40},
+    "data": {"kind": "digits", "train": 120, "held_out": 50, "validation": 40},
     "architectures": {"mlp": {"width": 8, "blocks": 1}, "resnet": {"width": 2, "blocks": 1}},
     "shortcuts": {"identity": None, "none": None},
     "seeds": [0, 1],
@@ -153,7 +153,7 @@ def main() -> None:
     rates: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = {split: folder / f"{split}.parquet" for split in ("train", "validation", "probe")}
+        paths = {split: folder / f"{split}.parquet" for split in ("train", "validation", "held_out")}
         prepare(DataSpec(Plugin("digits"), 256, 341, 1200, 0), folder, paths)
         for repeat in range(args.repeats):
             for slots in rates:

@@ -24,7 +24,7 @@ from infoplane.training.run import train
 RUN = ("resnet", "identity", 0)
 SMALL = {
     "experiment": "picture",
-    "data": {"kind": "digits", "train": 40, "probe": 20, "validation": 20},
+    "data": {"kind": "digits", "train": 40, "held_out": 20, "validation": 20},
     "architectures": {"resnet": {"width": 4, "blocks": 1}},
     "shortcuts": {"identity": None},
     "seeds": [0],
@@ -79,20 +79,20 @@ def cards() -> list[Card]:
     plan = load(SMALL)
     with tempfile.TemporaryDirectory() as name:
         folder, device = Path(name), torch.device("cpu")
-        splits = {split: folder / f"{split}.parquet" for split in ("train", "validation", "probe")}
+        splits = {split: folder / f"{split}.parquet" for split in ("train", "validation", "held_out")}
         checkpoints, history, activations = (folder / part for part in ("c.safetensors", "h.parquet", "a.parquet"))
         prepare(plan.data, folder, splits)
         train(plan.train_spec(*RUN), splits["train"], splits["validation"], checkpoints, history, folder, device)
-        dump(plan.activations, checkpoints, splits["train"], splits["probe"], activations, device)
+        dump(plan.activations, checkpoints, splits["train"], splits["held_out"], activations, device)
         collect([], {}, folder / "measures.parquet", folder / "history.parquet")
         run = CheckpointFile(checkpoints)
         weight, values = next(iter(run.load(run.steps[0]).items()))
         return [
             Card(
-                "data/{train,validation,probe}.parquet",
+                "data/{train,validation,held_out}.parquet",
                 "One row per image, each in one of the three.",
-                _columns(splits["probe"]),
-                _tensors(splits["probe"], ""),
+                _columns(splits["held_out"]),
+                _tensors(splits["held_out"], ""),
                 "image",
             ),
             Card(
@@ -103,8 +103,8 @@ def cards() -> list[Card]:
             ),
             Card(
                 "activations/<run>.parquet",
-                "One row per checkpoint and probe image, one tensor column per site and part (s shortcut, f branch, z "
-                "sum). sample is the row of the image in data/probe.parquet.",
+                "One row per checkpoint and held-out image, one tensor column per site and part (s shortcut, f branch, "
+                "z sum). sample is the row of the image in data/held_out.parquet.",
                 _columns(activations),
                 _tensors(activations, "site"),
             ),

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 EVERYTHING = {
     "experiment": "picture",
     "device": "cpu",
-    "data": {"kind": "digits", "train": 120, "probe": 50, "validation": 40},
+    "data": {"kind": "digits", "train": 120, "held_out": 50, "validation": 40},
     "architectures": {"mlp": {"training": {"stack_seeds": True}}, "resnet": None},
     "shortcuts": {"identity": None, "none": None},
     "seeds": [0, 1],

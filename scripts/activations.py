@@ -1,4 +1,4 @@
-"""Read a run's probe activations at every checkpoint and site."""
+"""Read a run's activations on the held-out images at every checkpoint and site."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--run", type=TrainSpec.from_json, help="the run that the checkpoints must be of, JSON")
     parser.add_argument("--checkpoints", type=Path, required=True, help="the run's checkpoints")
     parser.add_argument("--train", type=Path, required=True, help="training split, for BatchNorm recalibration")
-    parser.add_argument("--probe", type=Path, required=True, help="probe split")
+    parser.add_argument("--held-out", type=Path, required=True, help="held-out images")
     parser.add_argument("--output", type=Path, required=True, help="output, Parquet")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
@@ -29,7 +29,7 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         with timed("reading activations"):
-            dump(spec, args.checkpoints, args.train, args.probe, args.output, torch.device(device), args.run)
+            dump(spec, args.checkpoints, args.train, args.held_out, args.output, torch.device(device), args.run)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="the family and its options, JSON")
     parser.add_argument("--run", type=TrainSpec.from_json, help="the run that is measured, JSON")
-    parser.add_argument("--probe", type=Path, required=True, help="probe split")
+    parser.add_argument("--held-out", type=Path, required=True, help="held-out images")
     parser.add_argument(
         "--activations", type=Path, nargs="?", help="the run's activations, where the family reads them"
     )
@@ -34,7 +34,7 @@ def main() -> None:
     spec = MeasuresSpec.from_json(args.spec)
     labels = {name: getattr(args, name) for name in ("architecture", "shortcut", "seed", "family")}
     shelf, plugins = Shelf(args.shared), [("measure", spec.family.kind)]
-    read = [path for path in (args.probe, args.activations, args.checkpoints, args.train) if path]
+    read = [path for path in (args.held_out, args.activations, args.checkpoints, args.train) if path]
     key = fingerprint(spec, Path(__file__), plugins, *read, **labels)
     if shelf.take(key, [args.output]):
         print("these very values have been measured before: taken from there", file=sys.stderr)
@@ -47,7 +47,7 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         with timed("measuring"):
-            files = args.probe, torch.device(device), args.activations, args.checkpoints, args.train
+            files = args.held_out, torch.device(device), args.activations, args.checkpoints, args.train
             measure(spec, Subject(*files, args.run), args.output, labels)
     shelf.keep(key, [args.output])
 

@@ -12,7 +12,7 @@ from infoplane.specs import ReconstructionsSpec
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="images, checkpoints and the decoder's options, JSON")
-    parser.add_argument("--probe", type=Path, required=True, help="probe split")
+    parser.add_argument("--held-out", type=Path, required=True, help="held-out images")
     parser.add_argument("--activations", type=Path, required=True, help="the run's activations")
     parser.add_argument("--output", type=Path, required=True, help="output, Parquet")
     parser.add_argument("--architecture", required=True, help="the run's label")
@@ -32,7 +32,9 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         with timed("reconstructing"):
-            reconstruction.write(spec, Subject(args.probe, torch.device(device), args.activations), args.output, labels)
+            reconstruction.write(
+                spec, Subject(args.held_out, torch.device(device), args.activations), args.output, labels
+            )
 
 
 if __name__ == "__main__":

@@ -56,10 +56,10 @@ def pytest_runtest_makereport() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The digits, split into 300 training, 60 validation and 60 probe images."""
+    """The digits, split into 300 training, 60 validation and 60 held-out images."""
     folder = tmp_path_factory.mktemp("splits")
-    paths = {name: folder / f"{name}.parquet" for name in ("train", "validation", "probe")}
-    prepare(DataSpec(Plugin("digits"), probe=60, validation=60, train=300, seed=0), folder, paths)
+    paths = {name: folder / f"{name}.parquet" for name in ("train", "validation", "held_out")}
+    prepare(DataSpec(Plugin("digits"), held_out=60, validation=60, train=300, seed=0), folder, paths)
     return paths
 
 

@@ -159,7 +159,7 @@ def make_archive(module: ModuleType, folder: Path) -> tuple[Path, str]:
 
 def refused(tmp_path: Path, kind: str, options: dict[str, Any] | None = None, **sizes: Any) -> str:
     """The one sentence with which a data set is refused; nothing may have been written."""
-    spec = DataSpec(Plugin(kind, options or {}), **{"probe": 2, "validation": 2, "train": None, "seed": 0} | sizes)
+    spec = DataSpec(Plugin(kind, options or {}), **{"held_out": 2, "validation": 2, "train": None, "seed": 0} | sizes)
     with pytest.raises(UserError) as caught:
         prepare(spec, tmp_path / "datasets", paths(tmp_path / "out"))
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())

@@ -117,7 +117,7 @@ def of_a_file(described: dict[str, Any]) -> list[dict[str, Any]]:
     """What a family measures of drawn tables."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for name in ("activations", "probe"):
+        for name in ("activations", "held_out"):
             paths.append(Path(folder, f"{name}.parquet"))
             columns = {column: cells(one, described["n"]) for column, one in described[name].items()}
             rows = min(len(column) for column in columns.values())
@@ -150,7 +150,7 @@ def cells(described: dict[str, Any], n: int) -> pa.Array:
 def outcome(described: dict[str, Any]) -> str:
     """``value``, ``note`` or ``sentence``; anything else is a fault, and says which."""
     try:
-        found = (of_a_file if "probe" in described else of_arrays)(described)
+        found = (of_a_file if "held_out" in described else of_arrays)(described)
     except UserError as error:
         message = str(error)
         return f"sentence: {message}" if message and "\n" not in message else f"no sentence: {message}"
@@ -215,7 +215,7 @@ def main() -> None:
         for family in IN_FILES:  # what the first of each imports is not to count
             columns = {
                 "activations": {"b.s": plain, "b.f": plain, "b.z": plain},
-                "probe": {"x": plain, "y": plain | {"shape": [], "values": "few"}},
+                "held_out": {"x": plain, "y": plain | {"shape": [], "values": "few"}},
             }
             assert outcome(columns | {"n": 20, "family": family, "x": "x", "y": "y", "amounts": False}) in (
                 "value",

@@ -19,7 +19,7 @@ LABEL_ENTROPY = math.log(10)
 VERSIONS = {"infoplane": "0.1.0", "torch": "9.8.7", "python": "3.11.7"}
 START = {"identity": 0.12, "none": 0.60, "projection": 0.50}
 DIP = {"identity": 0.02, "none": 0.12, "projection": 0.28}
-PROBES = 400
+SAMPLES = 400
 
 
 def steps(count: int, last: int = 640) -> list[int]:
@@ -44,7 +44,7 @@ def zy(depth: float, time: float, seed: int) -> float:
 
 
 def blocks(value: float, seed: int, depth: int) -> list[float]:
-    """The value on every part of the probe: the same ups and downs at all checkpoints of a site, whose mean is 0."""
+    """The value on every part of the images: the same ups and downs at all checkpoints of a site, whose mean is 0."""
     ups = [math.sin(1 + 2.4 * part + seed + depth) for part in range(BLOCKS)]
     mean = sum(ups) / BLOCKS
     return [value * (1 + 0.1 * (up - mean)) for up in ups]
@@ -76,7 +76,7 @@ def measure_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
                         "unit": "nmse" if measure == "zx" else "nats",
                         "stderr": 0.01,
                         "reference": 1.0 if measure == "zx" else LABEL_ENTROPY,
-                        "n": PROBES,
+                        "n": SAMPLES,
                         "d": 64,
                         "edge": "ridge:low" if site == "stem" and step == 0 else "",
                         "ridge": 1e-3,
@@ -106,7 +106,7 @@ def gradient_rows(run: dict[str, Any], family: str, at: list[int], names: list[s
             place = {"step": step, "epoch": step / 20, "site": layer, "part": "weight", "depth": depth}
             rows += [
                 dict.fromkeys(MEASURES) | run | place | {"measure": measure, "family": family, "value": value}
-                | {"unit": "1", "n": PROBES, "d": 64, "edge": "", "constant_features": 0, "note": "", "detail": ""}
+                | {"unit": "1", "n": SAMPLES, "d": 64, "edge": "", "constant_features": 0, "note": "", "detail": ""}
                 for measure, value in found.items()
             ]  # fmt: skip
     return rows
@@ -141,7 +141,7 @@ def anatomy_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
             place = {"step": step, "epoch": step / 20, "site": site, "depth": depth, "family": family}
             rows += [
                 dict.fromkeys(MEASURES) | run | place | {"part": part, "measure": measure, "value": value}
-                | {"unit": "nmse" if "zx" in measure else "1", "n": PROBES, "d": 64, "edge": ""}
+                | {"unit": "nmse" if "zx" in measure else "1", "n": SAMPLES, "d": 64, "edge": ""}
                 | {"stderr": 0.01 if "zx" in measure else None, "constant_features": 0, "note": ""}
                 | {"detail": '{"z_equals_s_plus_f":true}'}
                 for (part, measure), value in found.items()
@@ -249,7 +249,7 @@ def config(
     """A configuration such as the workflow keeps in the tables."""
     return {
         "experiment": "synthetic",
-        "data": {"kind": "digits", "probe": PROBES, "validation": 197},
+        "data": {"kind": "digits", "held_out": SAMPLES, "validation": 197},
         "architectures": dict.fromkeys(architectures),
         "shortcuts": dict.fromkeys(shortcuts),
         "seeds": list(range(seeds)),

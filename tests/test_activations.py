@@ -45,7 +45,7 @@ def checkpoints(
 
 
 def dumped(checkpoints: Path, splits: dict[str, Path], output: Path, **changes: object) -> ActivationsFile:
-    dump(spec(**changes), checkpoints, splits["train"], splits["probe"], output, CPU)
+    dump(spec(**changes), checkpoints, splits["train"], splits["held_out"], output, CPU)
     return ActivationsFile(output)
 
 
@@ -60,9 +60,9 @@ def test_values_are_the_networks_own(
     network = build(made.architecture, made.shortcut, (1, 8, 8), 10, seed=99)
     network.load_state_dict(saved.load(saved.steps[-1]))
     train_images = ResidentSplit(read_split(splits["train"]), CPU)
-    probe = ResidentSplit(read_split(splits["probe"]), CPU)
+    held_out = ResidentSplit(read_split(splits["held_out"]), CPU)
     with torch.no_grad():
-        logits = recalibrated(network, train_images.normalised(slice(128)))(probe.normalised(slice(None)))
+        logits = recalibrated(network, train_images.normalised(slice(128)))(held_out.normalised(slice(None)))
     site = next(site for site in file.sites if site.column == "logits.z")
     assert file.steps == saved.steps
     assert np.allclose(file.read(file.steps[-1], site), logits.numpy(), atol=1e-6)
@@ -150,10 +150,10 @@ def test_batchnorm_is_recorded(checkpoints: Callable[..., Path], splits: dict[st
 
 def test_other_files_are_one_sentence(checkpoints: Callable[..., Path], splits: dict[str, Path]) -> None:
     with pytest.raises(UserError, match="holds no activations"):
-        ActivationsFile(splits["probe"])
+        ActivationsFile(splits["held_out"])
 
 
-def test_probe_noise_is_new_at_every_checkpoint_and_the_same_every_time(
+def test_image_noise_is_new_at_every_checkpoint_and_the_same_every_time(
     checkpoints: Callable[..., Path], splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that does not move, read through noise: every checkpoint differs by noise of the asked size alone."""
@@ -162,10 +162,10 @@ def test_probe_noise_is_new_at_every_checkpoint_and_the_same_every_time(
     for step in saved.steps:
         for name, weight in saved.load(step).items():
             assert torch.equal(weight, saved.load(0)[name]), name
-    file = dumped(run, splits, tmp_path / "a.parquet", probe_noise=0.5, sites=["stem.z"])
-    probe = ResidentSplit(read_split(splits["probe"]), CPU).normalised(slice(None))
+    file = dumped(run, splits, tmp_path / "a.parquet", image_noise=0.5, sites=["stem.z"])
+    held_out = ResidentSplit(read_split(splits["held_out"]), CPU).normalised(slice(None))
     weight, bias = (saved.load(0)[f"stem.1.{name}"] for name in ("weight", "bias"))
-    clean = probe.flatten(1) @ weight.T + bias
+    clean = held_out.flatten(1) @ weight.T + bias
     found = [file.read(step, file.sites[0]) - clean.numpy() for step in saved.steps]
     # W e + b of normal e has, over samples, variance 0.25 * ||row of W||^2 in each unit
     expected = 0.25 * weight.square().sum(1).mean()
@@ -174,14 +174,14 @@ def test_probe_noise_is_new_at_every_checkpoint_and_the_same_every_time(
         assert np.abs(noise.mean()) < 0.1
     for first, second in itertools.pairwise(found):
         assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
-    dumped(run, splits, tmp_path / "b.parquet", probe_noise=0.5, sites=["stem.z"])
+    dumped(run, splits, tmp_path / "b.parquet", image_noise=0.5, sites=["stem.z"])
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     monkeypatch.setattr(dump_module, "LARGEST_BATCH", 7)
-    in_sevens = dumped(run, splits, tmp_path / "c.parquet", probe_noise=0.5, sites=["stem.z"])
+    in_sevens = dumped(run, splits, tmp_path / "c.parquet", image_noise=0.5, sites=["stem.z"])
     np.testing.assert_allclose(in_sevens.read(0, in_sevens.sites[0]), file.read(0, file.sites[0]), atol=1e-5)
-    other = dumped(run, splits, tmp_path / "d.parquet", probe_noise=0.5, sites=["stem.z"], seed=1)
+    other = dumped(run, splits, tmp_path / "d.parquet", image_noise=0.5, sites=["stem.z"], seed=1)
     assert not np.allclose(other.read(0, other.sites[0]), file.read(0, file.sites[0]))
 
 
 def test_no_noise_leaves_specs_as_they_were() -> None:
-    assert "probe_noise" not in spec().to_json() and '"probe_noise":0.5' in spec(probe_noise=0.5).to_json()
+    assert "image_noise" not in spec().to_json() and '"image_noise":0.5' in spec(image_noise=0.5).to_json()

@@ -225,8 +225,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -> Ca
         spec = TrainSpec(architecture, Plugin(shortcut), 0, training(steps=4, warmup=1))
         train(spec, splits["train"], splits["validation"], folder / "c", folder / "h", folder / "state", CPU)
         reading = ActivationsSpec(sites, "float16", {}, {}, 100, 0)
-        dump(reading, folder / "c", splits["train"], splits["probe"], folder / "a", CPU)
-        return Subject(splits["probe"], CPU, folder / "a")
+        dump(reading, folder / "c", splits["train"], splits["held_out"], folder / "a", CPU)
+        return Subject(splits["held_out"], CPU, folder / "a")
 
     return make
 

@@ -175,7 +175,7 @@ def test_a_folder_of_ones_own_has_the_digest_that_sha256sum_gives(tmp_path: Path
     for name in ("b/2.png", "a/1.png", "a/deep/3.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    told = manifest.data({"data": {"kind": "image_folder", "path": str(tmp_path)}}, tmp_path / "no-probe.parquet")
+    told = manifest.data({"data": {"kind": "image_folder", "path": str(tmp_path)}}, tmp_path / "no-held_out.parquet")
     listing = "find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum"
     said = subprocess.run(listing, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert told["folder"] == {"files": 3, "bytes": 27, "sha256": said.split()[0]}
@@ -194,12 +194,12 @@ def test_it_is_told_what_was_trained_on_and_not_what_lies_there_now(tmp_path: Pa
     options = {"path": str(tmp_path / "mine"), "classes": 2, "side": 8, "channels": 1}
     prepare(DataSpec(Plugin("image_folder", options), 6, 4, None, 0), tmp_path, paths(tmp_path))
     own = {"data": {"kind": "image_folder", "path": options["path"]}}
-    before = manifest.data(own, tmp_path / "probe.parquet")
+    before = manifest.data(own, tmp_path / "held_out.parquet")
     assert "since" not in before and before["folder"]["files"] == 20
     (tmp_path / "mine" / "0" / "0.png").write_bytes(encode(pixels[1]))
-    assert manifest.data(own, tmp_path / "probe.parquet") == before | {"since": manifest.CHANGED}
+    assert manifest.data(own, tmp_path / "held_out.parquet") == before | {"since": manifest.CHANGED}
     shutil.rmtree(tmp_path / "mine")
-    gone = manifest.data(own, tmp_path / "probe.parquet")
+    gone = manifest.data(own, tmp_path / "held_out.parquet")
     assert gone == before | {"since": manifest.GONE}
     page = about.text(values() | {"data": gone})
     assert before["folder"]["sha256"] in page and "The files were not there any more" in page

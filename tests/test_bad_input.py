@@ -45,8 +45,12 @@ class Pipeline:
         return self.folder / name
 
     def data(self, **options: object) -> subprocess.CompletedProcess[str]:
-        spec = DataSpec(Plugin("digits"), probe=300, validation=100, train=500, seed=0)
-        outputs = [x for name in ("train", "validation", "probe") for x in (f"--{name}", self.path(f"{name}.parquet"))]
+        spec = DataSpec(Plugin("digits"), held_out=300, validation=100, train=500, seed=0)
+        outputs = [
+            x
+            for name in ("train", "validation", "held_out")
+            for x in (f"--{name.replace('_', '-')}", self.path(f"{name}.parquet"))
+        ]
         return run("data", "--spec", spec.to_json(), "--folder", self.folder, *outputs, **options)  # type: ignore[arg-type]
 
     def train(self, device: str = "cpu", **options: object) -> subprocess.CompletedProcess[str]:
@@ -57,11 +61,18 @@ class Pipeline:
 
     def activations(self, device: str = "cpu", **options: object) -> subprocess.CompletedProcess[str]:
         arguments = ["--checkpoints", self.path("c.safetensors"), "--train", self.path("train.parquet")]
-        arguments += ["--probe", self.path("probe.parquet"), "--output", self.path("a.parquet"), "--device", device]
+        arguments += [
+            "--held-out",
+            self.path("held_out.parquet"),
+            "--output",
+            self.path("a.parquet"),
+            "--device",
+            device,
+        ]
         return run("activations", "--spec", ACTIVATIONS.to_json(), *arguments, **options)  # type: ignore[arg-type]
 
     def measures(self, device: str = "cpu", **options: object) -> subprocess.CompletedProcess[str]:
-        arguments = ["--activations", self.path("a.parquet"), "--probe", self.path("probe.parquet")]
+        arguments = ["--activations", self.path("a.parquet"), "--held-out", self.path("held_out.parquet")]
         arguments += ["--output", self.path("m.parquet"), "--device", device]
         arguments += ["--architecture", "mlp", "--shortcut", "identity", "--seed", 0, "--family", "linear"]
         return run("measures", "--spec", MeasuresSpec(Plugin("linear")).to_json(), *arguments, **options)  # type: ignore[arg-type]
@@ -109,7 +120,7 @@ def copy_without(pipeline: Pipeline, folder: Path, *outputs: str) -> Pipeline:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_full_disk(stage: str, pipeline: Pipeline, tmp_path: Path) -> None:
-    outputs = ("train.parquet", "validation.parquet", "probe.parquet") if stage == "data" else STAGES[stage]
+    outputs = ("train.parquet", "validation.parquet", "held_out.parquet") if stage == "data" else STAGES[stage]
     other = copy_without(pipeline, tmp_path, *outputs)
     before = set(tmp_path.glob("*.*"))
     done = getattr(other, stage)(largest_file=LARGEST_FILE[stage])
@@ -131,9 +142,9 @@ def test_no_gpu_where_one_is_demanded(stage: str, pipeline: Pipeline, tmp_path: 
         ("train", "train.parquet"),
         ("train", "validation.parquet"),
         ("activations", "c.safetensors"),
-        ("activations", "probe.parquet"),
+        ("activations", "held_out.parquet"),
         ("measures", "a.parquet"),
-        ("measures", "probe.parquet"),
+        ("measures", "held_out.parquet"),
     ],
 )
 @pytest.mark.parametrize("how", ["truncated", "missing"])
@@ -153,16 +164,20 @@ def test_files_of_another_run_or_of_other_data(pipeline: Pipeline, tmp_path: Pat
     other = copy_without(pipeline, tmp_path, "m.parquet", "a.parquet")
     meant = replace(pipeline.train_spec, seed=9).to_json()
     reads = ["--checkpoints", other.path("c.safetensors"), "--train", other.path("train.parquet")]
-    reads += ["--probe", other.path("probe.parquet"), "--output", tmp_path / "a.parquet"]
+    reads += ["--held-out", other.path("held_out.parquet"), "--output", tmp_path / "a.parquet"]
     said = refused(run("activations", "--spec", ACTIVATIONS.to_json(), "--run", meant, *reads))
     assert "c.safetensors is of another run or experiment (seed is 0, not 9): delete it and run the workflow" in said
-    reads = ["--activations", pipeline.path("a.parquet"), "--probe", other.path("probe.parquet")]
+    reads = ["--activations", pipeline.path("a.parquet"), "--held-out", other.path("held_out.parquet")]
     reads += ["--architecture", "mlp", "--shortcut", "identity", "--seed", 9, "--family", "linear"]
     spec = MeasuresSpec(Plugin("linear")).to_json()
     said = refused(run("measures", "--spec", spec, "--run", meant, *reads, "--output", tmp_path / "m.parquet"))
     assert "a.parquet is of another run or experiment (seed is 0, not 9)" in said
-    split = DataSpec(Plugin("digits"), probe=300, validation=100, train=500, seed=1)
-    outputs = [x for name in ("train", "validation", "probe") for x in (f"--{name}", other.path(f"{name}.parquet"))]
+    split = DataSpec(Plugin("digits"), held_out=300, validation=100, train=500, seed=1)
+    outputs = [
+        x
+        for name in ("train", "validation", "held_out")
+        for x in (f"--{name.replace('_', '-')}", other.path(f"{name}.parquet"))
+    ]
     assert run("data", "--spec", split.to_json(), "--folder", tmp_path, *outputs).returncode == 0
     assert "c.safetensors was trained on other data than those in" in refused(other.activations())
 
@@ -179,5 +194,5 @@ def test_unwritable_folder(pipeline: Pipeline, tmp_path: Path) -> None:
     other = copy_without(pipeline, tmp_path)
     (tmp_path / "file").write_text("in the way")
     arguments = ["--checkpoints", other.path("c.safetensors"), "--train", other.path("train.parquet")]
-    arguments += ["--probe", other.path("probe.parquet"), "--output", tmp_path / "file" / "a.parquet"]
+    arguments += ["--held-out", other.path("held_out.parquet"), "--output", tmp_path / "file" / "a.parquet"]
     assert "cannot write" in refused(run("activations", "--spec", ACTIVATIONS.to_json(), *arguments, "--device", "cpu"))

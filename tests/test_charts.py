@@ -108,7 +108,7 @@ def test_nothing_measured_yet(name: str, tmp_path: Path) -> None:
 def test_gaps_are_told(name: str, specs: dict[str, dict[str, Any]]) -> None:
     told = " ".join(specs[name]["usermeta"]["notes"])
     assert "Missing: vit/projection seed 1." in told and "Diverged: vit/none seed 1." in told
-    assert f"n = {synthetic.PROBES}" in told and "2 seeds" in told
+    assert f"n = {synthetic.SAMPLES}" in told and "2 seeds" in told
 
 
 @pytest.mark.parametrize("name", CHARTS)

@@ -81,14 +81,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"measures": {"kernle": None}}, "measures.kernle: unknown measure 'kernle': did you mean 'kernel'?"),
     ({"charts": {"information_plan": None}}, "did you mean 'information_plane'?"),
     ({"data": {"kind": "digit"}}, "data: unknown data set 'digit': did you mean 'digits'?"),
-    ({"data": {"prob": 50}}, "data: unknown key 'prob': did you mean 'probe'?"),
-    ({"data": {"probe": 5000}}, "probe (5000) + validation (197) + train (at least 1) is more than the 1797 samples"),
+    ({"data": {"helt_out": 50}}, "data: unknown key 'helt_out': did you mean 'held_out'?"),
     (
-        {"data": {"probe": "all", "validation": 1797}},
+        {"data": {"held_out": 5000}},
+        "held_out (5000) + validation (197) + train (at least 1) is more than the 1797 samples",
+    ),
+    (
+        {"data": {"held_out": "all", "validation": 1797}},
         "data: validation (1797) + train (at least 1) is more than the 1797 samples of 'digits'",
     ),
-    ({"data": {"probe": "every"}}, "data.probe: expected a number of samples, at least 2, or 'all', got 'every'"),
-    ({"data": {"probe": 1}}, "data.probe: expected a number of samples, at least 2, or 'all', got 1"),
+    ({"data": {"held_out": "every"}}, "data.held_out: expected a number of samples, at least 2, or 'all', got 'every'"),
+    ({"data": {"held_out": 1}}, "data.held_out: expected a number of samples, at least 2, or 'all', got 1"),
     (
         {"training": {"checkpoints": {"stages": [[20, 5], [10, 1]]}}},
         "training.checkpoints: stages must be pairs [until, every] with ascending steps, got [(20, 5), (10, 1)]",
@@ -258,15 +261,15 @@ def test_imports_in_odd_places() -> None:
 
 
 def test_what_the_command_line_makes_of_numbers() -> None:
-    """``--config 'data={probe: 50}'``: below the top level Snakemake hands over strings."""
+    """``--config 'data={held_out: 50}'``: below the top level Snakemake hands over strings."""
     said = {
-        "data": {"probe": "50", "validation": "40"},
+        "data": {"held_out": "50", "validation": "40"},
         "seeds": ["0", "1"],
         "training": {"steps": "60", "stack_seeds": "true"},
         "architectures": {"mlp": {"width": "8"}},
         "measures": {"kernel": {"folds": "4"}},
     }
     plan = load(said)
-    assert (plan.data.probe, plan.data.validation, plan.config.seeds) == (50, 40, [0, 1])
+    assert (plan.data.held_out, plan.data.validation, plan.config.seeds) == (50, 40, [0, 1])
     assert plan.stacked == ["mlp"] and plan.training["mlp"].steps == 60
     assert plan.architectures["mlp"].options["width"] == 8 and plan.measures["kernel"].family.options["folds"] == 4

@@ -17,7 +17,7 @@ from infoplane.measures.counterfactuals import (
     together,
     without_antiparallel,
 )
-from infoplane.measures.decoding.logistic import held_out_losses
+from infoplane.measures.decoding.logistic import left_out_losses
 from infoplane.measures.decoding.ridge import Choice
 from infoplane.measures.targets import Targets, prepare
 
@@ -101,7 +101,7 @@ def test_a_logistic_regression_judges_other_samples_as_they_are(d: int) -> None:
     order = permutation_within(folds, 0)
     decoders = Decoders(products(s, f), targets, folds, RIDGES)
     posed, weights = decoders._logistic
-    swapped = held_out_losses((weights @ posed.features)[:, :, order], targets.labels, folds)
+    swapped = left_out_losses((weights @ posed.features)[:, :, order], targets.labels, folds)
     found = decoders.fixed_y(lambda s, f: (s + f)[order])
     torch.testing.assert_close(found, swapped, rtol=1e-3, atol=1e-4)
     assert not torch.allclose(found, decoders.intact_y(), atol=1e-2)

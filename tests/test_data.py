@@ -48,7 +48,7 @@ def test_options_are_known_without_reading_or_importing(source: Plugin) -> None:
 
 
 def test_splits_are_exact_disjoint_and_faithful(source: Plugin, tmp_path: Path) -> None:
-    spec = DataSpec(source, probe=13, validation=11, train=None, seed=0)
+    spec = DataSpec(source, held_out=13, validation=11, train=None, seed=0)
     splits = split_up(spec, tmp_path)
     module = registry.load("data set", source.kind)
     options = module.Options(**source.options)
@@ -56,7 +56,7 @@ def test_splits_are_exact_disjoint_and_faithful(source: Plugin, tmp_path: Path) 
     everything = len(images.labels)
 
     sizes = {name: len(split.labels) for name, split in splits.items()}
-    assert sizes == {"train": everything - 24, "validation": 11, "probe": 13}
+    assert sizes == {"train": everything - 24, "validation": 11, "held_out": 13}
     index = np.concatenate([split.index for split in splits.values()])
     assert np.array_equal(np.sort(index), np.arange(everything))
     for name, split in splits.items():
@@ -83,7 +83,7 @@ def test_a_spec_gives_the_same_bytes_twice_and_another_seed_gives_others(source:
     )
     assert first == second
     assert all(first[split] != other[split] for split in SPLITS)
-    drawn = [set(read_split(tmp_path / to / "probe.parquet").index.tolist()) for to in ("first", "other")]
+    drawn = [set(read_split(tmp_path / to / "held_out.parquet").index.tolist()) for to in ("first", "other")]
     assert drawn[0] != drawn[1]
 
 
@@ -101,7 +101,7 @@ def test_every_part_has_its_share_of_every_class(seed: int) -> None:
     generator = np.random.default_rng(seed)
     classes = int(generator.integers(2, 12))
     labels = generator.choice(classes, 500, p=generator.dirichlet(np.ones(classes)))
-    counts = {"probe": int(generator.integers(1, 200)), "validation": int(generator.integers(1, 200))}
+    counts = {"held_out": int(generator.integers(1, 200)), "validation": int(generator.integers(1, 200))}
     counts["train"] = int(generator.integers(1, 501 - sum(counts.values())))
     parts = stratified_split(labels, classes, counts, seed)
     left = np.bincount(labels, minlength=classes)
@@ -116,23 +116,25 @@ def test_every_part_has_its_share_of_every_class(seed: int) -> None:
 
 def test_equal_classes_stay_equal_to_within_one() -> None:
     labels = np.repeat(np.arange(10), 100)
-    for part in stratified_split(labels, 10, {"probe": 97, "validation": 203, "train": 555}, 0).values():
+    for part in stratified_split(labels, 10, {"held_out": 97, "validation": 203, "train": 555}, 0).values():
         drawn = np.bincount(labels[part], minlength=10)
         assert drawn.max() - drawn.min() <= 1
 
 
-def test_the_probe_is_the_same_whatever_the_other_sizes() -> None:
+def test_the_held_out_images_are_the_same_whatever_the_other_sizes() -> None:
     labels = np.arange(300) % 7
-    small = stratified_split(labels, 7, {"probe": 50, "validation": 20, "train": 30}, 5)
-    large = stratified_split(labels, 7, {"probe": 50, "validation": 20, "train": 230}, 5)
-    shifted = stratified_split(labels, 7, {"probe": 50, "validation": 90, "train": 30}, 5)
-    assert np.array_equal(small["probe"], large["probe"]) and np.array_equal(small["probe"], shifted["probe"])
+    small = stratified_split(labels, 7, {"held_out": 50, "validation": 20, "train": 30}, 5)
+    large = stratified_split(labels, 7, {"held_out": 50, "validation": 20, "train": 230}, 5)
+    shifted = stratified_split(labels, 7, {"held_out": 50, "validation": 90, "train": 30}, 5)
+    assert np.array_equal(small["held_out"], large["held_out"]) and np.array_equal(
+        small["held_out"], shifted["held_out"]
+    )
     assert set(small["train"]) < set(large["train"])
 
 
 def test_the_head_of_a_split_is_mixed_where_the_source_is_sorted() -> None:
     labels = np.repeat(np.arange(10), 500)
-    for part in stratified_split(labels, 10, {"probe": 1000, "train": 4000}, 0).values():
+    for part in stratified_split(labels, 10, {"held_out": 1000, "train": 4000}, 0).values():
         assert np.bincount(labels[part[:200]], minlength=10).min() > 5
 
 
@@ -171,6 +173,6 @@ def test_the_job_on_digits_imports_nothing_heavy(tmp_path: Path) -> None:
     script = Path(__file__).parent.parent / "scripts" / "data.py"
     arguments = [script, "--spec", spec.to_json(), "--folder", tmp_path / "datasets"]
     for split, path in paths(tmp_path).items():
-        arguments += [f"--{split}", path]
+        arguments += [f"--{split.replace('_', '-')}", path]
     subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
-    assert len(read_split(tmp_path / "probe.parquet").labels) == 400
+    assert len(read_split(tmp_path / "held_out.parquet").labels) == 400

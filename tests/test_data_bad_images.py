@@ -186,7 +186,7 @@ def test_folders_that_are_not_as_declared(tmp_path: Path) -> None:
     assert message == f"{root} has 4 sub-folders (kind 0, kind 1, kind 2, kind 3), but `classes` is 3."
     bad = root / "kind 2" / "002.png"
     bad.write_bytes(b"GIF89a")
-    assert refused(tmp_path, "image_folder", options, probe=30, validation=20).startswith(f"{bad} is not a readable")
+    assert refused(tmp_path, "image_folder", options, held_out=30, validation=20).startswith(f"{bad} is not a readable")
     (root / "empty").mkdir()
     assert f"{root / 'empty'} holds no .png" in refused(tmp_path, "image_folder", options | {"classes": 5})
     assert "is not a folder" in refused(tmp_path, "image_folder", options | {"path": str(bad)})
@@ -226,10 +226,10 @@ DAMAGE = ["cut", "text", "empty", "null", "16 bit"]
     bad=st.lists(st.tuples(st.integers(0, 19), st.sampled_from(DAMAGE)), max_size=2),
     hub=st.sampled_from([None, b"{", b"\xff", b'{"info": {"features": {"label": {"names": ["a", "b"]}}}}']),
     twice=st.booleans(),
-    probe=st.sampled_from([6, "all"]),
+    held_out=st.sampled_from([6, "all"]),
 )
 def test_every_shard_gives_splits_or_one_sentence(
-    label: str, group: str, kind: str, bad: list[tuple[int, str]], hub: bytes | None, twice: bool, probe: int | str,
+    label: str, group: str, kind: str, bad: list[tuple[int, str]], hub: bytes | None, twice: bool, held_out: int | str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
     tmp_path = tmp_path_factory.mktemp("drawn")
@@ -244,10 +244,10 @@ def test_every_shard_gives_splits_or_one_sentence(
     options = {"path": str(tmp_path), "classes": 2, "side": 8, "group": group}
     out = paths(tmp_path / "out")
     try:
-        prepare(DataSpec(Plugin("image_parquet", options), probe, 4, None, 0), tmp_path, out)  # type: ignore[arg-type]
+        prepare(DataSpec(Plugin("image_parquet", options), held_out, 4, None, 0), tmp_path, out)  # type: ignore[arg-type]
     except UserError as error:
         assert "\n" not in str(error) and not any(path.exists() for path in out.values())
     else:
-        split = read_split(out["probe"])
+        split = read_split(out["held_out"])
         assert (split.groups is None) == (group == "")
         assert not twice or any("copies of other images" in note for note in split.metadata["notes"])

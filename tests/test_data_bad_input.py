@@ -27,7 +27,7 @@ from infoplane.data.prepare import prepare
 from infoplane.options import NoOptions
 from infoplane.specs import DataSpec, Plugin
 
-DIGITS = DataSpec(Plugin("digits"), probe=400, validation=197, train=None, seed=0)
+DIGITS = DataSpec(Plugin("digits"), held_out=400, validation=197, train=None, seed=0)
 
 
 # Specs
@@ -56,15 +56,15 @@ def test_impossible_options_are_explained(kind: str, options: dict[str, Any], ex
 
 
 def test_splits_larger_than_the_data_are_answered_with_the_numbers(tmp_path: Path) -> None:
-    message = refused(tmp_path, "digits", probe=1000, validation=500, train=400)
+    message = refused(tmp_path, "digits", held_out=1000, validation=500, train=400)
     assert message == (
-        "data set 'digits' has 1797 samples, but probe (1000) + validation (500) + train (400) is 1900: "
+        "data set 'digits' has 1797 samples, but held_out (1000) + validation (500) + train (400) is 1900: "
         "ask for 103 fewer."
     )
-    assert "train (at least 1) is 1798: ask for 1 fewer" in refused(tmp_path, "digits", probe=1000, validation=797)
+    assert "train (at least 1) is 1798: ask for 1 fewer" in refused(tmp_path, "digits", held_out=1000, validation=797)
 
 
-@pytest.mark.parametrize("name", ["probe", "validation", "train"])
+@pytest.mark.parametrize("name", ["held_out", "validation", "train"])
 def test_every_split_has_a_sample(name: str, tmp_path: Path) -> None:
     assert f"{name} must be at least 1 sample, got 0" in refused(tmp_path, "digits", **{name: 0})
 

@@ -21,16 +21,16 @@ from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
 from infoplane.storage.tensors import TensorWriter
 
-DIGITS = DataSpec(Plugin("digits"), probe=400, validation=197, train=None, seed=0)
+DIGITS = DataSpec(Plugin("digits"), held_out=400, validation=197, train=None, seed=0)
 
 
 def test_split_files_that_are_missing_truncated_or_foreign(tmp_path: Path) -> None:
     prepare(DIGITS, tmp_path, paths(tmp_path))
-    path = tmp_path / "probe.parquet"
+    path = tmp_path / "held_out.parquet"
     with pytest.raises(UserError, match=r"nowhere\.parquet is missing"):
         read_split(tmp_path / "nowhere.parquet")
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"probe\.parquet is not a complete Parquet file"):
+    with pytest.raises(UserError, match=r"held_out\.parquet is not a complete Parquet file"):
         read_split(path)
     pq.write_table(pa.table({"label": [1]}), path)
     with pytest.raises(UserError, match="not written by infoplane"):
@@ -43,7 +43,7 @@ def test_split_files_that_are_missing_truncated_or_foreign(tmp_path: Path) -> No
 
 def test_a_split_file_with_a_label_out_of_range(tmp_path: Path) -> None:
     prepare(DIGITS, tmp_path, paths(tmp_path))
-    split = read_split(tmp_path / "probe.parquet")
+    split = read_split(tmp_path / "held_out.parquet")
     labels = split.labels.copy()
     labels[3] = 10
     about = {key: value for key, value in split.metadata.items() if key != "tensors"}
@@ -127,17 +127,17 @@ def test_a_folder_of_downloads_may_be_in_the_home_folder(tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     local_mnist(registry.load("data set", "mnist"), tmp_path / "downloads")
     monkeypatch.setattr(registry.load("data set", "mnist").Options, "size", SAMPLES)
-    spec = DataSpec(Plugin("mnist"), probe=20, validation=10, train=None, seed=0)
+    spec = DataSpec(Plugin("mnist"), held_out=20, validation=10, train=None, seed=0)
     assert prepare(spec, Path("~/downloads"), paths(tmp_path)) == ()
     assert not Path("~").exists()
 
 
 def test_the_script_ends_with_one_sentence_and_a_status(tmp_path: Path) -> None:
     script = Path(__file__).parent.parent / "scripts" / "data.py"
-    spec = replace(DIGITS, probe=5000)
+    spec = replace(DIGITS, held_out=5000)
     arguments = ["--spec", spec.to_json(), "--folder", str(tmp_path)]
     for split, path in paths(tmp_path).items():
-        arguments += [f"--{split}", str(path)]
+        arguments += [f"--{split.replace('_', '-')}", str(path)]
     ended = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
     assert ended.returncode == 2 and not list(tmp_path.iterdir())
     assert ended.stderr.startswith("error: data set 'digits' has 1797 samples") and ended.stderr.count("\n") == 1

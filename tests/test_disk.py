@@ -35,10 +35,10 @@ Config = dict[str, Any]
 
 
 def config(architecture: str = "mlp", shortcut: str = "identity", **changes: Any) -> Config:
-    """One run of a few steps on 60 probe images."""
+    """One run of a few steps on 60 held-out images."""
     few = {"steps": 6, "batch_size": 32, "checkpoints": {"log": 3, "log_until": 4, "linear": 1}}
     return {
-        "data": {"kind": "digits", "train": 300, "validation": 60, "probe": 60},
+        "data": {"kind": "digits", "train": 300, "validation": 60, "held_out": 60},
         "architectures": {architecture: SMALL.get(architecture)},
         "shortcuts": {shortcut: None},
         "training": few,
@@ -49,12 +49,12 @@ def dumped_file(values: Config, folder: Path) -> Path:
     """The activations of the first run of an experiment, really trained and read."""
     plan = load(values)
     run = plan.runs[0]
-    splits = {name: folder / f"{name}.parquet" for name in ("train", "validation", "probe")}
+    splits = {name: folder / f"{name}.parquet" for name in ("train", "validation", "held_out")}
     prepare(plan.data, folder, splits)
     outputs = folder / "checkpoints.safetensors", folder / "history.parquet"
     spec = plan.train_spec(run.architecture, run.shortcut, run.seed)
     train(spec, splits["train"], splits["validation"], *outputs, folder / "state", CPU)
-    dump(plan.activations, outputs[0], splits["train"], splits["probe"], folder / "activations.parquet", CPU)
+    dump(plan.activations, outputs[0], splits["train"], splits["held_out"], folder / "activations.parquet", CPU)
     return folder / "activations.parquet"
 
 
@@ -77,9 +77,9 @@ def test_a_dump_is_as_large_as_predicted(architecture: str, shortcut: str, chang
 
 
 def test_a_larger_one_is_known_better(tmp_path: Path) -> None:
-    """Within 0.1% above 1 MB; pooled, projected, in stages, and with more probes than a row group has rows."""
+    """Within 0.1% above 1 MB; pooled, projected, in stages, and with more held-out images than a row group has rows."""
     values = config("resnet", "projection")
-    values["data"]["probe"] = 700
+    values["data"]["held_out"] = 700
     values["architectures"]["resnet"] = {"width": 8, "blocks": 2, "stages": 2}
     values["training"]["checkpoints"] = {"stages": [[3, 1], [6, 2]]}
     values["activations"] = {"sites": ["*"], "pool": {"block1.*": 4}, "project": {"stem.z": 50, "block3.*": 30}}
@@ -95,7 +95,7 @@ def test_a_larger_one_is_known_better(tmp_path: Path) -> None:
 def test_the_tensors_are_counted_exactly() -> None:
     """By hand: 6 sites of 32 tokens' worth, a readout and logits; what is left is what Parquet adds."""
     values = config("vit", "none", activations={"sites": ["*"], "dtype": "float16"})
-    values["data"]["probe"], values["training"]["checkpoints"] = 1000, {"log": 0, "linear": 0}
+    values["data"]["held_out"], values["training"]["checkpoints"] = 1000, {"log": 0, "linear": 0}
     per_image = (1 + 2 * 2) * 4 * 8 + 8 + 10  # stem, two additions of f and z; readout; logits
     tensors = 2 * 1000 * (8 + 2 * per_image)
     rest = dump_bytes(load(values), "vit", "none") - tensors
@@ -160,7 +160,7 @@ def test_an_architecture_that_declares_no_places_is_one_sentence(monkeypatch: py
 def large(**changes: Any) -> Config:
     """45 runs of which the activations are 60.8 GB."""
     return {
-        "data": {"kind": "mnist", "probe": 1000},
+        "data": {"kind": "mnist", "held_out": 1000},
         "architectures": {"resnet": None, "vit": None, "mlp": None},
         "shortcuts": {"identity": None, "projection": None, "none": None},
         "seeds": [0, 1, 2, 3, 4],
@@ -190,11 +190,12 @@ def test_over_the_budget_is_one_sentence_with_every_setting_that_would_help() ->
     """No stronger than needed: 2048 dimensions are enough here; the other settings are shown at their strongest."""
     assert refused(large(disk={"budget": 15})) == (
         "the activations of 45 runs would take 60.8 GB (resnet 36.9 GB, vit 23.7 GB, mlp 140 MB), over the budget of "
-        "15 GB (disk.budget): raise it, or take less, by any of activations.project {'*': 2048} (13.9 GB), data.probe "
-        "250 (15.2 GB), activations.pool {'*': 2} (24.1 GB), training.checkpoints a quarter as many (26.0 GB), "
+        "15 GB (disk.budget): raise it, or take less, by any of activations.project {'*': 2048} (13.9 GB), "
+        "data.held_out 250 (15.2 GB), activations.pool {'*': 2} (24.1 GB), "
+        "training.checkpoints a quarter as many (26.0 GB), "
         "activations.dtype float16 (30.4 GB)."
     )
-    assert "data.probe 500 (30.4 GB)" in refused(large(disk={"budget": 31}))
+    assert "data.held_out 500 (30.4 GB)" in refused(large(disk={"budget": 31}))
 
 
 def test_what_is_said_of_a_setting_is_what_it_does() -> None:
@@ -204,7 +205,7 @@ def test_what_is_said_of_a_setting_is_what_it_does() -> None:
         ("activations.dtype float16", {"activations": {"sites": ["*"], "dtype": "float16"}}),
         ("activations.pool {'*': 2}", {"activations": {"sites": ["*"], "pool": {"*": 2}}}),
         ("activations.project {'*': 512}", {"activations": {"sites": ["*"], "project": {"*": 512}}}),
-        ("data.probe 250", {"activations": {"sites": ["*"]}, "data": {"kind": "mnist", "probe": 250}}),
+        ("data.held_out 250", {"activations": {"sites": ["*"]}, "data": {"kind": "mnist", "held_out": 250}}),
     ):
         assert f"{text} ({size(experiment_bytes(load(large(**changes))))})" in said
 
@@ -212,8 +213,8 @@ def test_what_is_said_of_a_setting_is_what_it_does() -> None:
 def test_a_setting_that_would_not_help_is_not_named() -> None:
     said = refused(config("mlp", activations={"dtype": "float16"}, disk={"budget": 0.00001}))
     assert said.startswith("the activations of 1 run would take 45.5 kB, over the budget of 1e-05 GB (disk.budget)")
-    assert set(re.findall(r"(?:activations|data|training)\.\w+", said)) == {"data.probe", "training.checkpoints"}
-    few = config("mlp", activations={"dtype": "float16"}, data={"kind": "digits", "probe": 2})
+    assert set(re.findall(r"(?:activations|data|training)\.\w+", said)) == {"data.held_out", "training.checkpoints"}
+    few = config("mlp", activations={"dtype": "float16"}, data={"kind": "digits", "held_out": 2})
     few["training"]["checkpoints"] = {"log": 0, "linear": 0}
     said = refused(few | {"disk": {"budget": 0.000001}})
     assert said.endswith("over the budget of 1e-06 GB (disk.budget): raise it.")
@@ -257,8 +258,8 @@ def test_a_guess_is_not_held_against_anything(tmp_path: Path, free: Callable[[fl
     """All of a folder of images, of which nobody knows yet how many they are."""
     images = {"kind": "image_folder", "path": "nowhere", "side": 8, "validation": 100}
     free(0.0001)
-    require_disk(load(large(data=images | {"probe": "all"}, disk={"budget": 0.001})), tmp_path, unread)
-    assert "45 runs" in refused(large(data=images | {"probe": 1000}, disk={"budget": 0.001}), tmp_path)
+    require_disk(load(large(data=images | {"held_out": "all"}, disk={"budget": 0.001})), tmp_path, unread)
+    assert "45 runs" in refused(large(data=images | {"held_out": 1000}, disk={"budget": 0.001}), tmp_path)
 
 
 def write(folder: Path, values: Config, share: float = 1.0) -> None:
@@ -272,7 +273,7 @@ def write(folder: Path, values: Config, share: float = 1.0) -> None:
 
 
 def test_what_is_there_counts_as_written(tmp_path: Path, free: Callable[[float], None]) -> None:
-    plain = {"data": {"kind": "mnist", "probe": 1000}}
+    plain = {"data": {"kind": "mnist", "held_out": 1000}}
     write(tmp_path, plain)
     free(0)
     require_disk(load(plain), tmp_path, unread)  # all of it is there
@@ -291,7 +292,7 @@ def test_what_is_there_counts_as_written(tmp_path: Path, free: Callable[[float],
 def test_a_file_that_will_be_written_larger_counts_as_far_as_it_grows(
     tmp_path: Path, free: Callable[[float], None]
 ) -> None:
-    half = {"data": {"kind": "mnist", "probe": 1000}, "activations": {"dtype": "float16"}}
+    half = {"data": {"kind": "mnist", "held_out": 1000}, "activations": {"dtype": "float16"}}
     write(tmp_path, half)
     whole = half | {"activations": {"dtype": "float32"}}
     each = experiment_bytes(load(whole)) / GB

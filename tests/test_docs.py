@@ -116,7 +116,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -
     spec = TrainSpec(Plugin("resnet", {"width": 4, "blocks": 2}), Plugin("identity"), 0, training(steps=4, warmup=1))
     train(spec, splits["train"], splits["validation"], checkpoints, demo / "history.parquet", folder / "state", device)
     reading = ActivationsSpec(["*"], "float16", {}, {}, 100, 0)
-    dump(reading, checkpoints, splits["train"], splits["probe"], demo / "activations" / f"{run}.parquet", device)
+    dump(reading, checkpoints, splits["train"], splits["held_out"], demo / "activations" / f"{run}.parquet", device)
     runs = synthetic_results.experiment(folder / "runs")
     collect(runs, synthetic_results.config(), demo / "tables/measures.parquet", demo / "tables/history.parquet")
     return folder

@@ -180,7 +180,7 @@ def run(
     def make(architecture: str = "mlp", **changes: object) -> tuple[Subject, Path]:
         paths = tmp_path / "checkpoints.safetensors", tmp_path / "history.parquet", tmp_path / "state"
         train(train_spec(architecture, **changes), splits["train"], splits["validation"], *paths, CPU)
-        return Subject(splits["probe"], CPU, checkpoints_path=paths[0], train_path=splits["train"]), paths[0]
+        return Subject(splits["held_out"], CPU, checkpoints_path=paths[0], train_path=splits["train"]), paths[0]
 
     return make
 

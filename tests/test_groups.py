@@ -169,7 +169,7 @@ def test_critics_are_judged_on_other_groups_than_they_learn_from() -> None:
 
 
 def test_inputs_that_each_have_a_class_of_their_own_are_values_and_no_copies() -> None:
-    """Held out by input, no class could be decoded: eight inputs of eight classes were refused."""
+    """Left out by input, no class could be decoded: eight inputs of eight classes were refused."""
     x = np.arange(8).repeat(8)
     targets = prepare(np.eye(8)[x], x, CPU)
     assert targets.groups is None and targets.note == FEW_VALUES

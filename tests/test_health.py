@@ -193,11 +193,11 @@ def subject(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -
         ActivationsSpec(["*"], "float16", {}, {}, 100, 0),
         folder / "c",
         splits["train"],
-        splits["probe"],
+        splits["held_out"],
         folder / "a",
         CPU,
     )
-    return Subject(splits["probe"], CPU, folder / "a")
+    return Subject(splits["held_out"], CPU, folder / "a")
 
 
 def value(found: list[Measured], site: str, measure: str, part: str = "z", step: int = 0) -> float | None:

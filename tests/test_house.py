@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "options": set(),
+    "renamed": {"errors"},
     "provenance": set(),
     "progress": set(),
     "quantities": set(),
@@ -45,20 +46,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "given": {"errors", "storage"},
     "reuse": {"errors", "provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.
-    "config": {"errors", "options", "quantities", "registry", "specs"},
+    "config": {"errors", "options", "quantities", "registry", "renamed", "specs"},
     "why": {"config", "errors", "quantities", "registry", "sources", "specs", "storage", "timings"},
     # The jobs' side.
     "data": GROUND,
     "models": GROUND,
     "training": GROUND | {"data", "models"},
     "activations": GROUND | {"data", "models"},
-    "measures": GROUND | {"data", "models", "activations"},
+    "measures": GROUND | {"data", "models", "activations", "renamed"},
     "purge": {"quantities", "reuse"},
     "tables": GROUND,
     "phases": GROUND | {"tables"},
     "charts": GROUND | {"tables", "phases"},
     "report": GROUND | {"tables", "phases", "charts"},
-    "archive": GROUND | {"data"},
+    "archive": GROUND | {"data", "renamed"},
 }
 """Arrows only run down: a module's floor, and the floors that it may stand on."""
 

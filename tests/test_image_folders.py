@@ -18,7 +18,7 @@ from infoplane.data.prepare import prepare
 from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
 
-SIZES: dict[str, Any] = {"probe": 5, "validation": 4, "train": None, "seed": 0}
+SIZES: dict[str, Any] = {"held_out": 5, "validation": 4, "train": None, "seed": 0}
 
 
 def picture(number: int) -> bytes:
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, *names: str) -> Path:
 
 
 def read(tmp_path: Path, root: Path | str, classes: int = 2, **options: Any) -> tuple[int, tuple[str, ...]]:
-    """How many images were read, and the notes; they stand in the probe's file too."""
+    """How many images were read, and the notes; they stand in the file of held-out images too."""
     plugin = Plugin("image_folder", {"path": str(root), "classes": classes, "side": 8} | options)
     notes = prepare(DataSpec(plugin, **SIZES), tmp_path, paths(tmp_path / "out"))
     splits = [read_split(path) for path in paths(tmp_path / "out").values()]
@@ -52,7 +52,7 @@ def read(tmp_path: Path, root: Path | str, classes: int = 2, **options: Any) -> 
 
 def refusal(tmp_path: Path, root: Path | str, **options: Any) -> str:
     return refused(
-        tmp_path, "image_folder", {"path": str(root), "classes": 2, "side": 8} | options, probe=5, validation=4
+        tmp_path, "image_folder", {"path": str(root), "classes": 2, "side": 8} | options, held_out=5, validation=4
     )
 
 
@@ -73,7 +73,7 @@ def test_folders_of_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
     write(flat / "val", start=50)
     assert "names of splits, not of classes: put the images into one folder per class." in refusal(tmp_path, flat)
     assert read(tmp_path, f"{root}/*") == (40, ()) and read(tmp_path, root / "train") == (20, ())
-    assert read_split(tmp_path / "out" / "probe.parquet").metadata["class_names"] == ["cat", "dog"]
+    assert read_split(tmp_path / "out" / "held_out.parquet").metadata["class_names"] == ["cat", "dog"]
 
 
 def test_a_class_may_be_called_as_a_split_is(tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ AWKWARD: dict[str, Callable[[Path], object]] = {
     files=st.lists(st.tuples(st.sampled_from(sorted(AWKWARD)), st.integers(0, 2)), max_size=4),
     group=st.sampled_from(["", r"^(\d)", "(", "^(.*)$", "x"]),
     resize=st.sampled_from(["refuse", "crop", "stretch"]),
-    probe=st.sampled_from([3, "all"]),
+    held_out=st.sampled_from([3, "all"]),
 )  # fmt: skip
 def test_every_folder_gives_splits_or_one_sentence(
-    names: list[str], files: list[tuple[str, int]], group: str, resize: str, probe: int | str,
+    names: list[str], files: list[tuple[str, int]], group: str, resize: str, held_out: int | str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
     tmp_path = tmp_path_factory.mktemp("drawn")
@@ -199,7 +199,7 @@ def test_every_folder_gives_splits_or_one_sentence(
     for number, (what, place) in enumerate(files):
         AWKWARD[what](root / names[place % len(names)] / f"z{number}")
     options = {"path": str(root), "classes": max(2, len(names)), "side": 8, "resize": resize, "group": group}
-    spec = DataSpec(Plugin("image_folder", options), probe, 3, None, 0)  # type: ignore[arg-type]
+    spec = DataSpec(Plugin("image_folder", options), held_out, 3, None, 0)  # type: ignore[arg-type]
     out = paths(tmp_path / "out")
     try:
         prepare(spec, tmp_path, out)
@@ -207,7 +207,7 @@ def test_every_folder_gives_splits_or_one_sentence(
         assert "\n" not in str(error) and not any(path.exists() for path in out.values())
     else:
         splits = {name: read_split(path) for name, path in out.items()}
-        if probe != "all":
-            met = {pixels.tobytes() for pixels in splits["probe"].pixels}
+        if held_out != "all":
+            met = {pixels.tobytes() for pixels in splits["held_out"].pixels}
             alike = met & {pixels.tobytes() for name in ("train", "validation") for pixels in splits[name].pixels}
-            assert not alike or any("pixel by pixel" in note for note in splits["probe"].metadata["notes"])
+            assert not alike or any("pixel by pixel" in note for note in splits["held_out"].metadata["notes"])

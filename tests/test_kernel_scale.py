@@ -1,4 +1,4 @@
-"""More probes than an n x n matrix can serve: features and landmarks, and the learning curve."""
+"""More samples than an n x n matrix can serve: features and landmarks, and the learning curve."""
 
 import json
 import math

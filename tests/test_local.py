@@ -27,22 +27,22 @@ def measured(z: np.ndarray, x: np.ndarray, y: np.ndarray, options: Options = QUI
 def test_neighbours_are_those_of_other_folds() -> None:
     rng = np.random.default_rng(0)
     z, x, y = rng.normal(size=(60, 2)).astype(np.float32), rng.normal(size=(60, 3)), np.arange(60) % 3
-    held_out = np.arange(60) % 4
+    left_out = np.arange(60) % 4
     distances = np.linalg.norm(z[:, None] - z[None], axis=2)
-    distances[held_out[:, None] == held_out[None]] = np.inf
+    distances[left_out[:, None] == left_out[None]] = np.inf
     nearest = distances.argsort(1)[:, :4]
     one = Local((4,), (), 1, 8, 0)
-    kept = np.array([x[held_out != fold].mean(0) for fold in range(4)])[held_out]
+    kept = np.array([x[left_out != fold].mean(0) for fold in range(4)])[left_out]
     errors = np.stack([x - kept, x - x[nearest].mean(1)])
     for fold in range(4):
         grid = np.linspace(0, 1, 2001)
-        mixed = [((1 - share) * errors[0] + share * errors[1])[held_out != fold] for share in grid]
+        mixed = [((1 - share) * errors[0] + share * errors[1])[left_out != fold] for share in grid]
         share = grid[np.argmin([(one**2).sum() for one in mixed])]
-        expected = (((1 - share) * errors[0] + share * errors[1])[held_out == fold] ** 2).sum(1)
-        np.testing.assert_allclose(squared_losses(z, x, held_out, one)[0][held_out == fold], expected, rtol=2e-3)
+        expected = (((1 - share) * errors[0] + share * errors[1])[left_out == fold] ** 2).sum(1)
+        np.testing.assert_allclose(squared_losses(z, x, left_out, one)[0][left_out == fold], expected, rtol=2e-3)
     shares = (y[nearest] == y[:, None]).mean(1)
-    losses, weights = label_losses(z, y, held_out, one)
-    frequencies = np.array([(np.sum(y[held_out != fold] == y[i]) + 1 / 3) / 46 for i, fold in enumerate(held_out)])
+    losses, weights = label_losses(z, y, left_out, one)
+    frequencies = np.array([(np.sum(y[left_out != fold] == y[i]) + 1 / 3) / 46 for i, fold in enumerate(left_out)])
     assert weights.sum() == pytest.approx(1) and np.isfinite(losses).all()
     # between the losses of either alone, sample by sample
     low, high = np.minimum(shares, frequencies), np.maximum(shares, frequencies)
@@ -109,7 +109,7 @@ def test_what_comes_with_a_value() -> None:
         assert np.mean(one.blocks) == pytest.approx(one.value)
         weights = json.loads(one.detail)["weights"]
         assert sum(weights.values()) == pytest.approx(1) and "leaves of 1" in weights and "10 nearest" in weights
-    assert zy.note == "alone in their class and never held out: 1" and zx.note == ""
+    assert zy.note == "alone in their class and never left out: 1" and zx.note == ""
     again = estimate(torch.as_tensor(z * 1e6 + 1e4), targets, QUICK)
     assert [one.value for one in again] == pytest.approx([zx.value, zy.value], abs=0.02)
     for bad, note in ((np.nan, "non-finite"), (None, "constant")):

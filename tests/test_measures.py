@@ -74,7 +74,7 @@ def test_truths(family: str, measure: str, name: str) -> None:
         sample = truth.draw(np.random.default_rng(seed), 1000)
         one = estimate(family, *sample)[measure]
         assert one.value is not None and one.stderr is not None
-        # A held-out value lies below the truth by chance only, whatever the family.
+        # A left-out value lies below the truth by chance only, whatever the family.
         assert one.value > truth.values[measure] - 4 * one.stderr - 0.005
         assert "too few samples" not in one.note
         errors.append(off(truth, measure, one.value, sample))
@@ -152,19 +152,19 @@ def test_constant_input_has_no_zx(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_class_with_one_sample_is_never_held_out(family: str) -> None:
+def test_a_class_with_one_sample_is_never_left_out(family: str) -> None:
     z, x, y = draw()
     rare = np.where(np.arange(len(y)) == 11, 9, y)
     zy = estimate(family, z, x, rare)["zy"]
     assert zy.value is not None and math.isfinite(zy.value) and zy.value < 1.4
-    assert zy.note == "alone in their class and never held out: 1"
+    assert zy.note == "alone in their class and never left out: 1"
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "neural"])
 def test_labels_that_are_no_classes_are_refused(family: str) -> None:
     z, x, _ = draw(40)
     for labels, judged in ((np.arange(40), 0), (np.r_[np.arange(37), 36, 36, 36], 4)):
-        with pytest.raises(UserError, match=f"only {judged} of 40 probe samples share their label"):
+        with pytest.raises(UserError, match=f"only {judged} of 40 samples share their label"):
             estimate(family, z, x, labels)
     few = np.r_[np.arange(34), [34] * 6]  # enough for five folds of the whole, not of halves
     found = estimate("linear", z, x, few)
@@ -174,7 +174,7 @@ def test_labels_that_are_no_classes_are_refused(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_more_folds_than_samples(family: str) -> None:
     z, x, y = draw()
-    with pytest.raises(UserError, match="30 cross-validation folds cannot be made of 20 probe samples"):
+    with pytest.raises(UserError, match="30 cross-validation folds cannot be made of 20 samples"):
         estimate(family, z[:20], x[:20], y[:20], folds=30)
 
 

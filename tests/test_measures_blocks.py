@@ -1,4 +1,4 @@
-"""Values by parts of the probe: their mean is the value, and a sample's part does not depend on how it was decoded."""
+"""Values by parts of the samples: their mean is the value, and a sample's part does not depend on its decoder."""
 
 import math
 from dataclasses import replace
@@ -73,14 +73,14 @@ def test_the_mean_of_the_blocks_is_the_value(family: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("family", QUICK)
-def test_landmarks_and_samples_that_are_never_held_out(family: str) -> None:
+def test_landmarks_and_samples_that_are_never_left_out(family: str) -> None:
     z, x, y = draw()
     y[7] = 9  # alone in its class
     options = {} if family == "neural" else {"exact_up_to": 60, "landmarks": 40}
     if family == "kernel":
         options["screen"] = 40
     found = estimate(family, z, x, y, **options)
-    assert "never held out" in found["zy"].note and all(mean_is_the_value(one) for one in found.values())
+    assert "never left out" in found["zy"].note and all(mean_is_the_value(one) for one in found.values())
 
 
 def test_blocks_of_zx_are_those_of_refits() -> None:
@@ -102,8 +102,8 @@ def test_blocks_of_zx_are_those_of_refits() -> None:
     assert one.blocks == pytest.approx(wanted, abs=1e-9)
 
 
-def test_a_network_s_losses_are_put_in_the_order_of_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every sample's loss is replaced by its position in the probe, whatever fold judged it."""
+def test_a_network_s_losses_are_put_in_the_order_of_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sample's loss is replaced by its position, whatever fold judged it."""
     neural = registry.load("measure", "neural")
     z, x, y = draw(100)
     targets = prepare(x, y, CPU)
@@ -132,10 +132,10 @@ def test_what_knows_nothing_has_the_blocks_of_the_constant_predictor(family: str
 
 def test_a_file_of_activations_carries_the_blocks(tmp_path: Path) -> None:
     z, x, y = draw(40)
-    pq.write_table(pa.table({"x": x.tolist(), "label": y}), tmp_path / "probe.parquet")
+    pq.write_table(pa.table({"x": x.tolist(), "label": y}), tmp_path / "held_out.parquet")
     pq.write_table(pa.table({"step": [0] * 40, "layer": z.tolist()}), tmp_path / "activations.parquet")
     output = tmp_path / "measured.parquet"
-    measure_file(tmp_path / "activations.parquet", tmp_path / "probe.parquet", {"linear": {}}, output)
+    measure_file(tmp_path / "activations.parquet", tmp_path / "held_out.parquet", {"linear": {}}, output)
     wanted = estimate("linear", z, x, y)
     for row in pq.read_table(output).to_pylist():
         assert row["blocks"] == pytest.approx(wanted[row["measure"]].blocks, abs=1e-6)

@@ -181,16 +181,16 @@ def test_logistic_regression_equals_scikit_learn_per_fold(
     posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
     fitted = logistic.fit(posed, ridge, logistic.constant_fit(posed), tolerance=1e-15)
     assert fitted.converged
-    losses = logistic.held_out_losses(fitted.logits, targets.labels, folds)
+    losses = logistic.left_out_losses(fitted.logits, targets.labels, folds)
 
     features, labels = posed.features[:-1].T.numpy(), targets.labels.numpy()
     expected = np.empty(len(labels))
     for fold in range(5):
-        held_out = folds.numpy() == fold
+        left_out = folds.numpy() == fold
         model = LogisticRegression(C=1 / ridge, tol=1e-12, max_iter=100_000, solver="newton-cg")
-        model.fit(features[~held_out], labels[~held_out])
-        own = model.predict_log_proba(features[held_out])
-        expected[held_out] = -own[np.arange(held_out.sum()), labels[held_out]]
+        model.fit(features[~left_out], labels[~left_out])
+        own = model.predict_log_proba(features[left_out])
+        expected[left_out] = -own[np.arange(left_out.sum()), labels[left_out]]
     assert np.allclose(losses.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 

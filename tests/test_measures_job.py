@@ -69,15 +69,15 @@ def write_activations(path: Path, n: int = 60, steps: tuple[int, ...] = (0, 4), 
     return path
 
 
-def measure(which: MeasuresSpec, activations: Path, probe: Path, output: Path) -> None:
+def measure(which: MeasuresSpec, activations: Path, held_out: Path, output: Path) -> None:
     labels = RUN | {"family": which.family.kind}
-    job.measure(which, Subject(probe, CPU, activations), output, labels)
+    job.measure(which, Subject(held_out, CPU, activations), output, labels)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_tidy_file(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet", status="diverged", diverged_at=7)
-    measure(spec(family), activations, splits["probe"], tmp_path / "m.parquet")
+    measure(spec(family), activations, splits["held_out"], tmp_path / "m.parquet")
     table, metadata = read_rows(tmp_path / "m.parquet")
     assert table.schema.remove_metadata() == SCHEMA
     assert metadata["spec"] == {"family": {"kind": family, "options": {}}}
@@ -97,7 +97,7 @@ def test_one_tidy_file(family: str, splits: dict[str, Path], tmp_path: Path) -> 
 @pytest.mark.parametrize("family", DECODERS)
 def test_a_decoder_measures_every_site_at_every_step(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet")
-    measure(spec(family), activations, splits["probe"], tmp_path / "m.parquet")
+    measure(spec(family), activations, splits["held_out"], tmp_path / "m.parquet")
     frame = pl.read_parquet(tmp_path / "m.parquet")
     assert frame.height == 2 * 4 * 2
     first = frame.row(0, named=True)
@@ -111,7 +111,7 @@ def test_a_decoder_measures_every_site_at_every_step(family: str, splits: dict[s
 def test_same_activations_same_bytes(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet")
     for name in ("1", "2"):
-        measure(spec(family), activations, splits["probe"], tmp_path / f"{name}.parquet")
+        measure(spec(family), activations, splits["held_out"], tmp_path / f"{name}.parquet")
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
@@ -127,7 +127,7 @@ def test_identical_activations_are_measured_once(
 
     monkeypatch.setattr(linear, "estimate", counting)
     activations = write_activations(tmp_path / "a.parquet")
-    measure(spec("linear"), activations, splits["probe"], tmp_path / "m.parquet")
+    measure(spec("linear"), activations, splits["held_out"], tmp_path / "m.parquet")
     assert len(calls) == 2 * 3
     frame = pl.read_parquet(tmp_path / "m.parquet").filter(step=0)
     stem, shortcut = (frame.filter(site=site, part=part) for site, part in (("stem", "z"), ("block1", "s")))
@@ -141,7 +141,7 @@ def test_activations_measured_side_by_side(
     family: str, at_once: int, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     activations = write_activations(tmp_path / "a.parquet", steps=(0, 4, 9))
-    measure(spec(family), activations, splits["probe"], tmp_path / "alone.parquet")
+    measure(spec(family), activations, splits["held_out"], tmp_path / "alone.parquet")
     module = registry.load("measure", family)
     takes = module.footprint(torch.zeros(60, 6), module.Options())
     monkeypatch.setitem(job.TOGETHER, "cpu", int(at_once * takes))
@@ -152,7 +152,7 @@ def test_activations_measured_side_by_side(
         return honest(tasks)
 
     monkeypatch.setattr(job, "side_by_side", counting)
-    measure(spec(family), activations, splits["probe"], tmp_path / "together.parquet")
+    measure(spec(family), activations, splits["held_out"], tmp_path / "together.parquet")
     alone, together = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("alone", "together"))
     keys = ["step", "site", "part", "measure"]
     assert together.select(keys).equals(alone.select(keys))
@@ -171,22 +171,22 @@ def test_the_input_is_what_the_network_sees(splits: dict[str, Path]) -> None:
 def test_files_that_do_not_belong_together(splits: dict[str, Path], tmp_path: Path) -> None:
     output = tmp_path / "m.parquet"
     activations = write_activations(tmp_path / "a.parquet", n=50)
-    with pytest.raises(UserError, match=r"holds 50 samples at step 0, .*probe\.parquet holds 60"):
-        measure(spec("linear"), activations, splits["probe"], output)
+    with pytest.raises(UserError, match=r"holds 50 samples at step 0, .*held_out\.parquet holds 60"):
+        measure(spec("linear"), activations, splits["held_out"], output)
     with pytest.raises(UserError, match="holds no activations"):
-        measure(spec("linear"), splits["probe"], splits["probe"], output)
+        measure(spec("linear"), splits["held_out"], splits["held_out"], output)
     with pytest.raises(UserError, match="missing"):
-        measure(spec("linear"), tmp_path / "none.parquet", splits["probe"], output)
+        measure(spec("linear"), tmp_path / "none.parquet", splits["held_out"], output)
     with pytest.raises(UserError, match="61 cross-validation folds"):
         whole = write_activations(tmp_path / "b.parquet")
-        measure(spec("linear", folds=61), whole, splits["probe"], output)
+        measure(spec("linear", folds=61), whole, splits["held_out"], output)
     assert not output.exists()
 
 
 def test_the_script(splits: dict[str, Path], tmp_path: Path) -> None:
     activations = write_activations(tmp_path / "a.parquet")
     command = [sys.executable, REPOSITORY / "scripts" / "measures.py", "--spec", spec("linear").to_json()]
-    command += ["--activations", activations, "--probe", splits["probe"], "--output", tmp_path / "m.parquet"]
+    command += ["--activations", activations, "--held-out", splits["held_out"], "--output", tmp_path / "m.parquet"]
     command += [
         "--architecture",
         "resnet",

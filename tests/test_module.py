@@ -108,4 +108,4 @@ def test_the_same_from_a_repository(tmp_path: Path) -> None:
     folder = importing(tmp_path / "theirs", f'gitfile("{repository}", path="workflow/Snakefile", ref="main")')
     assert job_counts(snakemake(folder, "-n")) == JOBS | {"fit_depths": 1, "total": 6}
     snakemake(folder, "--until", "infoplane_data")
-    assert (folder / "results" / "tiny" / "data" / "probe.parquet").stat().st_size > 0
+    assert (folder / "results" / "tiny" / "data" / "held_out.parquet").stat().st_size > 0

@@ -276,7 +276,7 @@ def test_a_copy_of_the_input_is_said_to_be_beyond_the_estimator() -> None:
     x = np.random.default_rng(0).normal(size=(400, 2))
     targets = prepare(x, np.arange(400) % 2, CPU)
     ixz, _ = NEIGHBOURS_FAMILY.estimate(torch.as_tensor(x), targets, NEIGHBOURS_FAMILY.Options(noise=1e-6))
-    assert ixz.value > 10 and "saturated: more than this estimator can tell from 400 probes" in ixz.note
+    assert ixz.value > 10 and "saturated: more than this estimator can tell from 400 samples" in ixz.note
     exact, _ = NEIGHBOURS_FAMILY.estimate(torch.as_tensor(x), targets, NEIGHBOURS_FAMILY.Options(noise=0.0))
     assert exact.value is None and "depend on each other linearly" in exact.note
 

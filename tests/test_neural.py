@@ -140,13 +140,13 @@ def test_constants_one_class_and_constant_input() -> None:
 
 def test_few_samples_rare_classes_and_duplicates() -> None:
     z, x, y = draw()
-    with pytest.raises(UserError, match="30 cross-validation folds cannot be made of 20 probe samples"):
+    with pytest.raises(UserError, match="30 cross-validation folds cannot be made of 20 samples"):
         estimate(z[:20], x[:20], y[:20], folds=30)
     for one in estimate(z[:9], x[:9], y[:9], folds=3).values():
         assert one.value is not None and math.isfinite(one.value)
     rare = estimate(z, x, np.where(np.arange(120) == 11, 9, y), folds=3, epochs=10)["zy"]
     assert rare.value is not None and rare.value < 1.5
-    assert rare.note == "alone in their class and never held out: 1"
+    assert rare.note == "alone in their class and never left out: 1"
     same = estimate(np.eye(4)[y], x, y, folds=3)
     assert (same["zx"].value or 0) > 0.9 and (same["zy"].value or 9) < 0.05
 

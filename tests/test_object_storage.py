@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 BUCKET, PREFIX = "bucket", "some/where"
-MADE = ("data/probe.parquet", "tables/measures.parquet", "phases/phases.parquet", "charts/plane.svg")
+MADE = ("data/held_out.parquet", "tables/measures.parquet", "phases/phases.parquet", "charts/plane.svg")
 PROFILE = yaml.safe_load((REPOSITORY / "profiles" / "kubernetes" / "config.yaml").read_text())
 
 

@@ -38,10 +38,10 @@ def test_the_unit_is_found_in_the_training_folds_and_judged_on_the_others() -> N
     y = rng.integers(0, 3, 60)
     z = np.round(rng.normal(size=(60, 40)) + 3 * (np.arange(40) == 11) * y[:, None], 3)
     targets = prepare(np.zeros(60), y, torch.device("cpu"))
-    held_out = targets.folds(4, 0)
+    left_out = targets.folds(4, 0)
     wanted = np.full(60, np.nan)
     for fold in range(4):
-        training, test = held_out.numpy() != fold, held_out.numpy() == fold
+        training, test = left_out.numpy() != fold, left_out.numpy() == fold
         shares = []
         for unit in z[training].T:
             within = sum(((unit[y[training] == k] - unit[y[training] == k].mean()) ** 2).sum() for k in range(3))
@@ -52,7 +52,7 @@ def test_the_unit_is_found_in_the_training_folds_and_judged_on_the_others() -> N
         prior = np.array([(training & (y == k)).sum() for k in range(3)]) / training.sum()
         density = prior * np.exp(-((unit[test, None] - means) ** 2) / (2 * variance))
         wanted[test] = -np.log(density[np.arange(test.sum()), y[test]] / density.sum(1))
-    found = _losses(torch.as_tensor(z), targets, held_out)
+    found = _losses(torch.as_tensor(z), targets, left_out)
     assert found.numpy() == pytest.approx(wanted, abs=1e-10)
-    assert "one unit" in note(torch.as_tensor(z), targets, held_out, torch.full((60,), 1.0))
-    assert not note(torch.as_tensor(z), targets, held_out, found)
+    assert "one unit" in note(torch.as_tensor(z), targets, left_out, torch.full((60,), 1.0))
+    assert not note(torch.as_tensor(z), targets, left_out, found)

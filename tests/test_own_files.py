@@ -32,16 +32,16 @@ def write(path: Path, **columns: Any) -> Path:
     return path
 
 
-def zx(folder: Path, z: dict[str, Any], probe: dict[str, Any] | None = None, **more: Any) -> float:
+def zx(folder: Path, z: dict[str, Any], held_out: dict[str, Any] | None = None, **more: Any) -> float:
     activations = write(folder / "a.parquet", **z)
-    probe_file = write(folder / "p.parquet", **({"x": X, "label": Y} | (probe or {})))
-    return measure_file(activations, probe_file, {"linear": {}}, folder / "m.parquet", **more)[0]["value"]
+    held_out_file = write(folder / "p.parquet", **({"x": X, "label": Y} | (held_out or {})))
+    return measure_file(activations, held_out_file, {"linear": {}}, folder / "m.parquet", **more)[0]["value"]
 
 
 EXPECTED = measure(Z, X, Y, family="linear")[0].value
 
 
-# Rows and the probe's samples
+# Rows and the held-out file's samples
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint32", "uint64", "int8", "int64", "float64"])
@@ -53,7 +53,7 @@ def test_rows_in_any_order_are_matched_whatever_the_type_of_their_places(kind: s
     assert found[0]["value"] == EXPECTED
 
 
-def test_rows_are_joined_by_the_ids_of_the_probe(tmp_path: Path) -> None:
+def test_rows_are_joined_by_the_ids_of_the_held_out_file(tmp_path: Path) -> None:
     names = np.array([f"recording-{index:03d}" for index in RNG.permutation(N)])
     rows = {"sample": names[SHUFFLED], "h": Z[SHUFFLED]}
     assert zx(tmp_path, rows, {"sample": names}) == EXPECTED
@@ -61,14 +61,14 @@ def test_rows_are_joined_by_the_ids_of_the_probe(tmp_path: Path) -> None:
         zx(tmp_path, {"sample": 7 * SHUFFLED + 2**40, "h": Z[SHUFFLED]}, {"sample": 7 * np.arange(N) + 2**40})
         == EXPECTED
     )
-    for probe, sentence in (
-        ({}, "holds words, such as 'recording-.*give the probe a column 'sample'"),
-        ({"sample": np.arange(N)}, "holds words, and the probe's does not"),
-        ({"sample": np.append(names[1:], "other")}, "which the probe's column 'sample' lacks"),
+    for held_out, sentence in (
+        ({}, "holds words, such as 'recording-.*give the held-out file a column 'sample'"),
+        ({"sample": np.arange(N)}, "holds words, and the held-out file's does not"),
+        ({"sample": np.append(names[1:], "other")}, "which the held-out file's column 'sample' lacks"),
         ({"sample": np.repeat(names[:20], 2)}, "holds an id more than once"),
     ):
         with pytest.raises(UserError, match=sentence):
-            zx(tmp_path, rows, probe)
+            zx(tmp_path, rows, held_out)
 
 
 PLACES = {
@@ -176,8 +176,8 @@ def test_numbered_columns_that_stand_sorted_as_words_are_read_by_their_numbers(
     assert by_number(["stem", "b1", "b10", "b2", "head"]) == ["stem", "b1", "b2", "b10", "head"]
     for kept in (["b10", "b2", "b1"], ["b1", "b2", "b10"], ["head", "b1", "stem"], ["b9", "b10"]):
         assert by_number(kept) == kept
-    probe = write(tmp_path / "probe.parquet", x=X, label=Y)
-    given = [tmp_path / "a.parquet", "--probe", probe, "--family", "linear", "--output", tmp_path / "m.parquet"]
+    held_out = write(tmp_path / "held_out.parquet", x=X, label=Y)
+    given = [tmp_path / "a.parquet", "--held-out", held_out, "--family", "linear", "--output", tmp_path / "m.parquet"]
     monkeypatch.setattr(sys, "argv", ["measures", *map(str, given)])
     main()
     assert "stand sorted as words: layer1, layer2" in " ".join(capsys.readouterr().out.split())
@@ -190,10 +190,10 @@ def test_a_folder_with_brackets_in_its_name(tmp_path: Path) -> None:
     assert measure_file(str(folder / "a.parquet"), str(folder / "p.parquet"), {"linear": {}}, str(folder / "m.parquet"))
 
 
-# The probe
+# The held-out file
 
 
-def test_what_a_probe_may_hold_as_x_and_y(tmp_path: Path) -> None:
+def test_what_held_out_samples_may_hold_as_x_and_y(tmp_path: Path) -> None:
     for label in (
         Y.astype(str),
         Y.astype(np.float64),
@@ -220,7 +220,7 @@ def test_what_a_probe_may_hold_as_x_and_y(tmp_path: Path) -> None:
     assert rows[0]["value"] == measure(Z, ids, Y, family="binned")[0].value
 
 
-def test_samples_that_belong_together_are_read_from_the_probe(tmp_path: Path) -> None:
+def test_samples_that_belong_together_are_read_from_the_held_out_file(tmp_path: Path) -> None:
     groups = np.arange(N) // 4
     expected = measure(Z, X, Y, family="linear", group=groups)[0].value
     assert zx(tmp_path, {"h": Z}, {"group": groups.astype(str)}) == expected

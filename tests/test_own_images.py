@@ -16,7 +16,7 @@ from infoplane.given.record import in_short, record
 
 FOLDER = "photos [1] {m}"
 PATHS = {"image_folder": FOLDER, "image_parquet": "~/shards/**/*.parquet"}
-SIZES = {"train": 24, "probe": 10, "validation": 6}
+SIZES = {"train": 24, "held_out": 10, "validation": 6}
 AFTER_DATA = {"train": 1, "activations": 1, "measures": 1, "tables": 1, "phases": 1, "charts": 1, "report": 1}
 ALL = {"data": 1, **AFTER_DATA}
 

@@ -119,7 +119,7 @@ def test_planted_mechanisms(planted: Any, verdict: str, seeds: int) -> None:
     found = only(blocks(table(rows)))
     assert found["verdict"] == verdict, found
     assert found["confidence"] > 0.9 and found["note"] in ("", "s or f is zero", "constant sum")
-    assert found["seeds"] == seeds and found["basis"] == ("probes" if seeds == 1 else "probes and seeds")
+    assert found["seeds"] == seeds and found["basis"] == ("samples" if seeds == 1 else "samples and seeds")
     assert found["compression_low"] <= found["compression"] <= found["compression_high"]
     assert f"of z {found['zx_z']:.3f}" in found["evidence"] and found["evidence"].endswith(".")
 

@@ -1,4 +1,4 @@
-"""Effects over seeds and probes: intervals that keep what they promise."""
+"""Effects over seeds and samples: intervals that keep what they promise."""
 
 import math
 
@@ -33,8 +33,8 @@ def test_parts_know_that_both_were_taken_on_the_same_samples() -> None:
     assert unpaired.mean.stderr == pytest.approx(0.05 * math.sqrt(2)) and unpaired.mean.df_blocks == pytest.approx(399)
 
 
-def test_probe_errors_do_not_average_out_over_seeds() -> None:
-    """All seeds are measured on the same probes."""
+def test_errors_of_samples_do_not_average_out_over_seeds() -> None:
+    """All seeds are measured on the same samples."""
     one, many = (effect({"a": {k: Reading(0.5, 0.02, None, 400) for k in range(seeds)}}, {"a": 1}) for seeds in (1, 9))
     assert one is not None and many is not None and one.mean.stderr == many.mean.stderr == pytest.approx(0.02)
 

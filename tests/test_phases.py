@@ -61,7 +61,7 @@ def found(tables: Tables) -> Phases:
 )
 def test_each_shape_has_its_label(curve: list[float], label: str) -> None:
     row = one(curve)
-    assert (row["label"], row["basis"], row["blocks"], row["seeds"]) == (label, "probes x seeds", 20, 3)
+    assert (row["label"], row["basis"], row["blocks"], row["seeds"]) == (label, "samples x seeds", 20, 3)
     assert row["confidence"] > 0.95 and row["note"] == ""
     assert row["fit_depth"] == pytest.approx(curve[0] - min(curve), abs=2e-3)
     assert row["compression_height"] == pytest.approx(curve[-1] - min(curve), abs=2e-3)
@@ -145,7 +145,7 @@ def test_information_fits_where_it_rises() -> None:
 @pytest.mark.parametrize(
     ("seeds", "more", "basis"),
     [
-        (1, {}, "probes"),
+        (1, {}, "samples"),
         (3, {"blocks": False}, "seeds"),
         (1, {"blocks": False, "stderr": 0.002}, "standard errors"),
         (1, {"blocks": False}, "roughness"),
@@ -280,12 +280,12 @@ def test_last_blocks_are_told(found: Phases) -> None:
 
 
 def test_nulls_of_this_experiment_have_its_noise() -> None:
-    noise = planted.Noise(probe=0.06, seed=0.015, both=0.03)
+    noise = planted.Noise(samples=0.06, seed=0.015, both=0.03)
     values = planted.plant(planted.shape(0.2, 0.1, 0.5, 8), noise, 1, 3, 20, np.random.default_rng(0)).values[0]
     row = analyse(*frames(measured(values)), replace(FEW, nulls=300)).nulls.row(0, named=True)
     assert row["replicates"] == 300 and row["ambiguous"] > 30
     assert row["rate"] <= 0.05 and row["rate_low"] <= row["rate"] <= row["rate_high"]
-    assert row["noise"] == "own residuals of seeds and of parts of the probe"
+    assert row["noise"] == "own residuals of seeds and of parts of the held-out images"
 
 
 def test_the_script_writes_the_same_bytes_twice(tables: Tables, tmp_path: Path) -> None:

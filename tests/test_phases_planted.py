@@ -159,7 +159,7 @@ def test_labels_are_right_where_the_noise_is_low() -> None:
     ("seeds", "known", "basis"),
     [(1, True, "standard errors"), (1, False, "roughness"), (2, False, "seeds"), (5, False, "seeds")],
 )
-def test_without_parts_of_the_probe_the_promise_is_kept_too(seeds: int, known: bool, basis: str) -> None:
+def test_without_parts_of_the_images_the_promise_is_kept_too(seeds: int, known: bool, basis: str) -> None:
     for noise in planted.BARE.values():
         rows = planted.study_bare(150, seeds, noise, known)
         assert {row["basis"] for row in rows} == {basis}

@@ -83,8 +83,8 @@ def test_a_sheet_shows_the_pixels_that_were_written(shape: tuple[int, ...], tabl
     ]
     text = page("reconstructions", found)
     assert '<section id="reconstructions">' in text and "<h2>" in text
-    assert "No image was seen by the decoder" in text and "held-out probes" in text
-    assert re.search(r'alt="resnet with shortcut identity: probe images of the classes 0, 1, 2 ', text)
+    assert "No image was seen by the decoder" in text and "held-out images" in text
+    assert re.search(r'alt="resnet with shortcut identity: held-out images of the classes 0, 1, 2 ', text)
 
 
 def test_many_colour_sheets_keep_to_the_budget(tables: Tables, tmp_path: Path) -> None:

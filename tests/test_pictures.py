@@ -1,4 +1,4 @@
-"""Reconstructions and histograms of a run: held out, counted in full, and planned by the workflow."""
+"""Reconstructions and histograms of a run: left out, counted in full, and planned by the workflow."""
 
 import itertools
 from dataclasses import replace
@@ -66,7 +66,7 @@ def test_no_decoder_has_seen_what_it_draws(features: int) -> None:
         torch.testing.assert_close(found[left_out], refit, rtol=1e-9, atol=1e-9)
 
 
-def test_more_probes_than_a_gram_matrix_serves() -> None:
+def test_more_samples_than_a_gram_matrix_serves() -> None:
     """With landmarks, the error of the pictures is the Z-X that was chosen by."""
     of = targets(n=80)
     z = torch.cat([of.given.flatten(1).double(), noise(of.n, 5)], 1)
@@ -108,10 +108,10 @@ def test_the_decoder_is_the_kernel_familys() -> None:
 
 
 def test_pixels_are_the_inverse_of_the_network_input(splits: dict[str, Path]) -> None:
-    probe = read_split(splits["probe"])
-    inputs = network_input(probe)
-    assert (reconstruction.to_pixels(inputs.reshape(len(inputs), -1), probe) == probe.pixels).all()
-    assert set(np.unique(reconstruction.to_pixels(100 * inputs.reshape(len(inputs), -1), probe))) <= {0, 255}
+    held_out = read_split(splits["held_out"])
+    inputs = network_input(held_out)
+    assert (reconstruction.to_pixels(inputs.reshape(len(inputs), -1), held_out) == held_out.pixels).all()
+    assert set(np.unique(reconstruction.to_pixels(100 * inputs.reshape(len(inputs), -1), held_out))) <= {0, 255}
 
 
 def test_images_are_chosen_class_by_class() -> None:
@@ -187,25 +187,25 @@ def write_activations(
 
 
 @pytest.fixture
-def probe(splits: dict[str, Path]) -> Split:
-    return read_split(splits["probe"])
+def held_out(splits: dict[str, Path]) -> Split:
+    return read_split(splits["held_out"])
 
 
-def blurred(probe: Split, sizes: tuple[float, ...] = (1.0, 0.1, 3.0)) -> list[np.ndarray]:
+def blurred(held_out: Split, sizes: tuple[float, ...] = (1.0, 0.1, 3.0)) -> list[np.ndarray]:
     """The input behind noise of a size of its own at every step."""
-    inputs = network_input(probe)
+    inputs = network_input(held_out)
     rng = np.random.default_rng(5)
     return [inputs + size * rng.normal(size=inputs.shape) for size in sizes]
 
 
 def subject(splits: dict[str, Path], activations: Path) -> Subject:
-    return Subject(splits["probe"], CPU, activations)
+    return Subject(splits["held_out"], CPU, activations)
 
 
-def test_a_runs_reconstructions(splits: dict[str, Path], probe: Split, tmp_path: Path) -> None:
-    z = blurred(probe)
+def test_a_runs_reconstructions(splits: dict[str, Path], held_out: Split, tmp_path: Path) -> None:
+    z = blurred(held_out)
     run = subject(splits, write_activations(tmp_path / "a.parquet", {"block1.z": z, "logits.z": z[::-1]}))
-    reconstruction.write(replace(SPEC, images=len(probe.labels)), run, tmp_path / "r.parquet", RUN)
+    reconstruction.write(replace(SPEC, images=len(held_out.labels)), run, tmp_path / "r.parquet", RUN)
     table, about = read_rows(tmp_path / "r.parquet")
     assert table.schema.remove_metadata() == reconstruction.SCHEMA
     rows = pl.DataFrame(table)
@@ -217,16 +217,16 @@ def test_a_runs_reconstructions(splits: dict[str, Path], probe: Split, tmp_path:
     assert means["nmse"].to_list() == pytest.approx(means["zx"].to_list(), rel=1e-6)
     assert means["zx"].arg_min() == 1 and means["zx"].to_list() == about["zx"]["values"]
     for row in rows.filter(step=3).to_dicts():
-        assert row["original"] == probe.pixels[row["image"]].ravel().tolist()
-        assert (row["label"], row["index"]) == (probe.labels[row["image"]], probe.index[row["image"]])
+        assert row["original"] == held_out.pixels[row["image"]].ravel().tolist()
+        assert (row["label"], row["index"]) == (held_out.labels[row["image"]], held_out.index[row["image"]])
         apart = np.abs(np.array(row["original"], float) - row["reconstruction"])
         assert apart.mean() < 30  # of 255, behind noise of a tenth
     reconstruction.write(replace(SPEC, images=60), run, tmp_path / "again.parquet", RUN)
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "r.parquet").read_bytes()
 
 
-def test_reconstructions_of_a_run_that_diverged(splits: dict[str, Path], probe: Split, tmp_path: Path) -> None:
-    z = blurred(probe)
+def test_reconstructions_of_a_run_that_diverged(splits: dict[str, Path], held_out: Split, tmp_path: Path) -> None:
+    z = blurred(held_out)
     z[2][0] = np.inf
     one = write_activations(tmp_path / "a.parquet", {"block1.z": z}, status="diverged")
     reconstruction.write(SPEC, subject(splits, one), tmp_path / "r.parquet", RUN)
@@ -242,9 +242,9 @@ def test_reconstructions_of_a_run_that_diverged(splits: dict[str, Path], probe: 
 # --- histograms
 
 
-def test_every_value_is_counted_once(splits: dict[str, Path], probe: Split, tmp_path: Path) -> None:
+def test_every_value_is_counted_once(splits: dict[str, Path], held_out: Split, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    n = len(probe.labels)
+    n = len(held_out.labels)
     wide = [np.maximum(0, rng.normal(0, 1 + index, (n, 5, 2))) for index in range(3)]
     bounded = [np.tanh(rng.normal(0, 1 + index, (n, 4))) for index in range(3)]
     constant = [np.full((n, 3), 2.0) for _ in range(3)]
@@ -273,8 +273,8 @@ def test_every_value_is_counted_once(splits: dict[str, Path], probe: Split, tmp_
     assert rows.filter(site="block3").select("low", "high").row(0) == (1.5, 2.5)
 
 
-def test_histograms_of_a_run_that_diverged(splits: dict[str, Path], probe: Split, tmp_path: Path) -> None:
-    z = blurred(probe)
+def test_histograms_of_a_run_that_diverged(splits: dict[str, Path], held_out: Split, tmp_path: Path) -> None:
+    z = blurred(held_out)
     z[2][:, 0, 0, :4] = np.nan
     lost = [one * np.nan for one in z]
     one = write_activations(tmp_path / "a.parquet", {"block1.z": z, "block2.z": lost}, status="diverged")

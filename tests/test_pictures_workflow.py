@@ -110,16 +110,16 @@ def test_the_plan_takes_the_decoder_that_is_measured() -> None:
 
 def test_a_script_refuses_what_is_no_activation(finished: Workflow, tmp_path: Path) -> None:
     """In one sentence, and leaves nothing behind."""
-    probe = finished.results / "data" / "probe.parquet"
+    held_out = finished.results / "data" / "held_out.parquet"
     for rule, spec in (
         ("reconstructions", '{"images":2,"checkpoints":2,"decoder":{}}'),
         ("histograms", '{"bins":4,"checkpoints":2}'),
     ):
         output = tmp_path / f"{rule}.parquet"
         command = [sys.executable, str(REPOSITORY / "scripts" / f"{rule}.py"), "--spec", spec, "--device", "cpu"]
-        command += ["--probe", str(probe), "--activations", str(probe), "--output", str(output)]
+        command += ["--held-out", str(held_out), "--activations", str(held_out), "--output", str(output)]
         command += ["--architecture", "mlp", "--shortcut", "identity", "--seed", "1"]
         said = subprocess.run(command, text=True, capture_output=True)
         assert said.returncode != 0
-        assert said.stderr.strip().splitlines()[-1].startswith(f"error: {probe} holds no activations")
+        assert said.stderr.strip().splitlines()[-1].startswith(f"error: {held_out} holds no activations")
         assert not output.exists()

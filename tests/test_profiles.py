@@ -148,7 +148,11 @@ def test_demand_grows_with_the_experiment() -> None:
     before = {stage: demand(load(small), stage, "resnet") for stage in OF_A_RUN}
     changes: list[tuple[dict[str, Any], set[str], set[str]]] = [
         ({"training": {"steps": 480_000}}, set(), {"train", "train_stack"}),
-        ({"data": {"kind": "mnist", "probe": 5000}}, {"train", "train_stack", "activations", "measures"}, {"measures"}),
+        (
+            {"data": {"kind": "mnist", "held_out": 5000}},
+            {"train", "train_stack", "activations", "measures"},
+            {"measures"},
+        ),
         ({"architectures": {"resnet": {"width": 512}}}, set(OF_A_RUN), set(OF_A_RUN)),
         ({"seeds": list(range(100))}, {"train_stack"}, {"train_stack"}),
         ({"measures": {"linear": None}}, set(), set()),

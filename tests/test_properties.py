@@ -54,10 +54,10 @@ PLACES = st.fixed_dictionaries(
 )
 SITES = ["b.s", "b.f", "b.z", "b", "layer1", "layer10", "layer2", "logits.z"]
 DRAWN_TABLES = st.builds(
-    lambda sites, chosen, step, sample, probe, more: (
+    lambda sites, chosen, step, sample, held_out, more: (
         {
             "activations": {name: sites[name] for name in chosen} | step | sample,
-            "probe": probe,
+            "held_out": held_out,
         }
         | more
     ),

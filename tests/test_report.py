@@ -110,7 +110,7 @@ def test_report_says_where_it_comes_from(page: Path) -> None:
     for wanted in (
         "torch 9.8.7",
         "learning_rate: 0.0625",
-        f"n = <b>{synthetic.PROBES}</b>",
+        f"n = <b>{synthetic.SAMPLES}</b>",
         "seeds <b>0, 1</b>",
         "vit/projection seed 1 missing",
         "vit/none seed 1 diverged at step 20",

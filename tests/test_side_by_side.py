@@ -111,7 +111,7 @@ def test_a_stack_of_regressions_has_the_fit_of_each(monkeypatch: pytest.MonkeyPa
 
 
 def cases() -> tuple[list[Tensor], Targets]:
-    """Activations of one probe: of several sizes, noise, copies, constant, few points, not finite."""
+    """Activations of one sample: of several sizes, noise, copies, constant, few points, not finite."""
     n = 90
     z, x, y = draw(n, 12, 1)
     rng = np.random.default_rng(0)

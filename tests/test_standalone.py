@@ -38,9 +38,9 @@ def lists(array: np.ndarray) -> pa.Array:
 
 
 @pytest.fixture
-def probe(arrays: dict[str, np.ndarray], tmp_path: Path) -> Path:
-    pq.write_table(pa.table({"x": lists(arrays["x"]), "label": arrays["y"]}), tmp_path / "probe.parquet")
-    return tmp_path / "probe.parquet"
+def held_out(arrays: dict[str, np.ndarray], tmp_path: Path) -> Path:
+    pq.write_table(pa.table({"x": lists(arrays["x"]), "label": arrays["y"]}), tmp_path / "held_out.parquet")
+    return tmp_path / "held_out.parquet"
 
 
 def two_checkpoints(arrays: dict[str, np.ndarray], path: Path, order: np.ndarray, **columns: Any) -> Path:
@@ -85,11 +85,11 @@ def test_what_a_function_refuses(arrays: dict[str, np.ndarray]) -> None:
         measure(arrays["last"], arrays["x"], family="anatomy")
 
 
-def test_any_order_of_rows_is_one_result(arrays: dict[str, np.ndarray], probe: Path, tmp_path: Path) -> None:
+def test_any_order_of_rows_is_one_result(arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path) -> None:
     plain = two_checkpoints(arrays, tmp_path / "plain.parquet", np.arange(2 * N))
     mixed = two_checkpoints(arrays, tmp_path / "mixed.parquet", np.random.default_rng(1).permutation(2 * N))
-    rows = measure_file(plain, probe, {"linear": {}}, tmp_path / "1.parquet")
-    measure_file(mixed, probe, {"linear": {}}, tmp_path / "2.parquet")
+    rows = measure_file(plain, held_out, {"linear": {}}, tmp_path / "1.parquet")
+    measure_file(mixed, held_out, {"linear": {}}, tmp_path / "2.parquet")
     assert len(rows) == 2 * 2 * 2 and values(tmp_path / "1.parquet") == values(tmp_path / "2.parquet")
     assert pq.read_schema(tmp_path / "1.parquet").remove_metadata() == SCHEMA
     for step, name in ((0, "first"), (10, "last")):
@@ -98,7 +98,9 @@ def test_any_order_of_rows_is_one_result(arrays: dict[str, np.ndarray], probe: P
             assert (step, "head", one.measure, one.value) in values(tmp_path / "1.parquet")
 
 
-def test_one_checkpoint_in_the_order_of_the_probe(arrays: dict[str, np.ndarray], probe: Path, tmp_path: Path) -> None:
+def test_one_checkpoint_in_the_order_of_the_samples(
+    arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path
+) -> None:
     fixed = pa.FixedSizeListArray.from_arrays(pa.array(arrays["last"].ravel()), 6)
     pq.write_table(pa.table({"a": fixed, "b": arrays["last"][:, 0]}), tmp_path / "a.parquet")
     file = ForeignActivations(tmp_path / "a.parquet")
@@ -106,11 +108,11 @@ def test_one_checkpoint_in_the_order_of_the_probe(arrays: dict[str, np.ndarray],
         ("a", 0, (6,)),
         ("b", 1, (1,)),
     ]
-    rows = measure_file(tmp_path / "a.parquet", probe, {"linear": {}}, tmp_path / "m.parquet")
+    rows = measure_file(tmp_path / "a.parquet", held_out, {"linear": {}}, tmp_path / "m.parquet")
     assert [row["d"] for row in rows] == [6, 6, 1, 1] and all(row["epoch"] is None for row in rows)
 
 
-def test_files_of_our_own_are_read_too(arrays: dict[str, np.ndarray], probe: Path, tmp_path: Path) -> None:
+def test_files_of_our_own_are_read_too(arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path) -> None:
     keys, tensors = {"step": "int32", "sample": "int32"}, {"block1.f": ((2, 3), "float16")}
     with TensorWriter(tmp_path / "a.parquet", keys, tensors, {}) as writer:
         rows = {"step": np.zeros(N, np.int32), "sample": np.arange(N, dtype=np.int32)}
@@ -136,29 +138,38 @@ def bad_files(arrays: dict[str, np.ndarray]) -> dict[str, tuple[dict[str, Any], 
 
 
 @pytest.mark.parametrize("case", ["ragged", "missing", "words", "bytes", "half steps", "nothing", "grows", "fewer"])
-def test_a_bad_file_gets_one_sentence(case: str, arrays: dict[str, np.ndarray], probe: Path, tmp_path: Path) -> None:
+def test_a_bad_file_gets_one_sentence(case: str, arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path) -> None:
     columns, sentence = bad_files(arrays)[case]
     pq.write_table(pa.table(columns), tmp_path / "bad.parquet")
     with pytest.raises(UserError, match=sentence):
-        measure_file(tmp_path / "bad.parquet", probe, {"linear": {}}, tmp_path / "m.parquet")
+        measure_file(tmp_path / "bad.parquet", held_out, {"linear": {}}, tmp_path / "m.parquet")
     assert not (tmp_path / "m.parquet").exists()
 
 
-def test_a_probe_without_the_column_or_a_family_without_activations(
-    arrays: dict[str, np.ndarray], probe: Path, tmp_path: Path
+def test_a_held_out_file_without_the_column_or_a_family_without_activations(
+    arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path
 ) -> None:
     file = two_checkpoints(arrays, tmp_path / "a.parquet", np.arange(2 * N))
     with pytest.raises(UserError, match=r"has no column 'pixels' .*known: label, x"):
-        measure_file(file, probe, {"linear": {}}, tmp_path / "m.parquet", x="pixels")
+        measure_file(file, held_out, {"linear": {}}, tmp_path / "m.parquet", x="pixels")
     with pytest.raises(UserError, match="neither X nor Y"):
-        measure_file(file, probe, {"linear": {}}, tmp_path / "m.parquet", x=None, y=None)
+        measure_file(file, held_out, {"linear": {}}, tmp_path / "m.parquet", x=None, y=None)
     with pytest.raises(UserError, match="gradients measures weights"):
-        measure_file(file, probe, {"gradients": {}}, tmp_path / "m.parquet")
+        measure_file(file, held_out, {"gradients": {}}, tmp_path / "m.parquet")
 
 
-def test_the_command(arrays: dict[str, np.ndarray], probe: Path, tmp_path: Path) -> None:
+def test_the_command(arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path) -> None:
     file = two_checkpoints(arrays, tmp_path / "a.parquet", np.arange(2 * N))
-    command = [sys.executable, "-m", "infoplane.measures", file, "--probe", probe, "--output", tmp_path / "m.parquet"]
+    command = [
+        sys.executable,
+        "-m",
+        "infoplane.measures",
+        file,
+        "--held-out",
+        held_out,
+        "--output",
+        tmp_path / "m.parquet",
+    ]
     done = subprocess.run(
         [*command, "--family", "linear", "--family", 'kernel={"folds": 4}'], capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""The szt data: a label that rotations do not change, its entropy, the authors' own file, a probe of all samples."""
+"""The szt data: a label that rotations do not change, its entropy, the authors' own file, all samples measured."""
 
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def test_shares_mean_and_entropy_are_those_of_the_published_data() -> None:
     assert -p * np.log2(p) - (1 - p) * np.log2(1 - p) == pytest.approx(0.999, abs=5e-4)
 
 
-# A probe of all samples
+# All samples are measured
 
 
 @pytest.fixture(scope="module")
@@ -97,36 +97,36 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
 
 def test_every_pattern_is_measured_and_four_fifths_are_learned_from(splits: dict[str, Split]) -> None:
     assert {name: len(split.labels) for name, split in splits.items()} == {
-        "train": 3276, "validation": 820, "probe": 4096,
+        "train": 3276, "validation": 820, "held_out": 4096,
     }  # fmt: skip
     index = {name: set(split.index.tolist()) for name, split in splits.items()}
-    assert index["probe"] == set(range(4096)) == index["train"] | index["validation"]
+    assert index["held_out"] == set(range(4096)) == index["train"] | index["validation"]
     assert not index["train"] & index["validation"]
-    assert splits["probe"].index.tolist() != list(range(4096))
-    assert splits["probe"].metadata["spec"]["probe"] == "all"
+    assert splits["held_out"].index.tolist() != list(range(4096))
+    assert splits["held_out"].metadata["spec"]["held_out"] == "all"
     for split in splits.values():
         assert np.array_equal(split.pixels.reshape(-1, 12) // 255, PATTERNS[split.index])
         assert np.array_equal(split.labels, labels()[split.index])
 
 
 def test_networks_see_plus_and_minus_one(splits: dict[str, Split]) -> None:
-    probe = splits["probe"]
-    assert set(np.unique(probe.pixels)) == {0, 255}
-    seen = (np.array([0.0, 1.0]) - probe.mean[0]) / probe.std[0]
+    held_out = splits["held_out"]
+    assert set(np.unique(held_out.pixels)) == {0, 255}
+    seen = (np.array([0.0, 1.0]) - held_out.mean[0]) / held_out.std[0]
     np.testing.assert_allclose(seen, [-1, 1], atol=0.02)
 
 
-def test_the_other_splits_are_those_without_a_probe(tmp_path: Path) -> None:
-    """A probe of all samples is drawn beside the others, and depends on none of them."""
+def test_the_other_splits_are_those_without_held_out_images(tmp_path: Path) -> None:
+    """All samples are drawn beside the others, and depend on none of them."""
     for to, validation in (("a", 100), ("b", 200)):
         prepare(DataSpec(Plugin("digits"), "all", validation, 300, 1), tmp_path, paths(tmp_path / to))
     a, b = ({s: read_split(p).index.tolist() for s, p in paths(tmp_path / to).items()} for to in ("a", "b"))
-    assert a["probe"] == b["probe"] and sorted(a["probe"]) == list(range(1797))
+    assert a["held_out"] == b["held_out"] and sorted(a["held_out"]) == list(range(1797))
     assert len(a["train"]) == 300 and a["train"] != b["train"]
 
 
-def test_too_many_are_refused_without_counting_the_probe(tmp_path: Path) -> None:
-    said = refused(tmp_path, "digits", probe="all", validation=1000, train=800)
+def test_too_many_are_refused_without_counting_the_held_out_images(tmp_path: Path) -> None:
+    said = refused(tmp_path, "digits", held_out="all", validation=1000, train=800)
     assert said.startswith("data set 'digits' has 1797 samples, but validation (1000) + train (800) is 1800: ask for 3")
 
 

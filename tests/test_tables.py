@@ -240,7 +240,7 @@ def test_metadata_of_the_experiment(runs: list[ExpectedRun], tmp_path: Path) -> 
     _, metadata = read_rows(tmp_path / "tables" / "history.parquet")
     assert metadata["config"] == synthetic.config()
     assert metadata["versions"] == synthetic.VERSIONS
-    assert (metadata["n"], metadata["seeds"], metadata["classes"]) == ([synthetic.PROBES], [0, 1], 10)
+    assert (metadata["n"], metadata["seeds"], metadata["classes"]) == ([synthetic.SAMPLES], [0, 1], 10)
     assert metadata["label_entropy"] == pytest.approx(synthetic.LABEL_ENTROPY)
     assert metadata["shortcuts"] == {"identity": "identity", "none": "none", "projection": "projection"}
     assert set(metadata["families"]) == {"kernel", "linear"}

@@ -255,7 +255,7 @@ def test_a_state_without_one_of_its_checkpoints_is_not_taken_up(
 def test_a_state_with_other_validation_images_is_not_taken_up(
     train_spec: Make, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = splits | {"validation": splits["probe"]}
+    others = splits | {"validation": splits["held_out"]}
     state = cut(train_spec(), splits, tmp_path, monkeypatch)
     resumed, anew = (trained(train_spec(), others, tmp_path / str(one), one) for one in (state, tmp_path / "none"))
     assert rows(resumed[1]) == rows(anew[1]) != rows(trained(train_spec(), splits, tmp_path / "whole")[1])

@@ -74,5 +74,5 @@ def test_the_family() -> None:
     assert (found.measure, found.unit, found.n, found.d) == ("ixz_lower", "nats", 400, 200)
     assert 1 < found.value <= math.log(160) and found.calibration is None
     assert FAMILY.estimate(torch.ones(400, 3), targets, FAMILY.Options())[0].note == "constant"
-    with pytest.raises(ValueError, match="held_out must be"):
-        FAMILY.Options(held_out=1.0)
+    with pytest.raises(ValueError, match="left_out must be"):
+        FAMILY.Options(left_out=1.0)

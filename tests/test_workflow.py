@@ -100,7 +100,7 @@ def test_report_archive(workflow: Workflow) -> None:
 def test_a_job_that_fails_ends_with_its_sentence(tmp_path: Path) -> None:
     images = {"kind": "image_parquet", "path": "cut/*.parquet", "classes": 10, "channels": 1, "side": 8}
     workflow = Workflow.copy_to(
-        tmp_path / "copy", tiny() | {"data": images | {"train": 120, "probe": 50, "validation": 40}}
+        tmp_path / "copy", tiny() | {"data": images | {"train": 120, "held_out": 50, "validation": 40}}
     )
     (workflow.root / "cut").mkdir()
     (workflow.root / "cut" / "0.parquet").write_bytes(b"PAR1")

@@ -111,4 +111,4 @@ def test_two_at_once_and_a_run_that_was_killed(tmp_path: Path) -> None:
     assert third.returncode != 0 and "note: a run that was killed has left its lock on results/tiny" in third.stdout
     workflow.snakemake("--unlock")
     workflow.snakemake("--until", "data")
-    assert (workflow.results / "data" / "probe.parquet").stat().st_size > 0
+    assert (workflow.results / "data" / "held_out.parquet").stat().st_size > 0

@@ -133,7 +133,7 @@ def tiny() -> dict[str, Any]:
     """Two architectures x two shortcuts x one seed, a few steps each."""
     return {
         "experiment": "tiny",
-        "data": {"kind": "digits", "train": 120, "probe": 50, "validation": 40},
+        "data": {"kind": "digits", "train": 120, "held_out": 50, "validation": 40},
         "architectures": {"mlp": {"width": 8, "blocks": 1}, "resnet": {"width": 2, "blocks": 1}},
         "shortcuts": {"identity": None, "projection": None},
         "seeds": [0],

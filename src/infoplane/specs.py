@@ -89,7 +89,7 @@ class DataSpec(Spec):
     """Which images, and how they are split; counts are numbers of samples."""
 
     source: Plugin
-    probe: int | Literal["all"]
+    held_out: int | Literal["all"]
     """all: every sample is measured, those of training and validation included."""
     validation: int
     train: int | None
@@ -207,8 +207,8 @@ class ActivationsSpec(Spec):
     recalibration: int
     """Training samples from which BatchNorm statistics are taken anew at every checkpoint; 0: keep the running ones."""
     seed: int
-    probe_noise: float | None = None
-    """Standard deviation of normal noise on the normalised probe, drawn anew at every checkpoint; None: none."""
+    image_noise: float | None = None
+    """Standard deviation of normal noise on the normalised images, drawn anew at every checkpoint; None: none."""
 
     def kept(self, sites: list[str]) -> list[str]:
         """Those of a network's sites that are stored, in their order.
@@ -243,7 +243,7 @@ class ReconstructionsSpec(Spec):
     """Of which images and checkpoints of a run pictures are made, and by which decoder."""
 
     images: int
-    """Probe images, at least 1."""
+    """Held-out images, at least 1."""
     checkpoints: int
     decoder: dict[str, Any]
     """Options of the measure family `kernel`."""

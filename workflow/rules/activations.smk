@@ -1,4 +1,4 @@
-"""Activations of the probe images at every checkpoint and site of a run.
+"""Activations of the held-out images at every checkpoint and site of a run.
 
 Needs: train/<run>/checkpoints.safetensors and data/. Makes: activations/<run>.parquet.
 """
@@ -9,7 +9,7 @@ rule activations:
     input:
         checkpoints=activations_checkpoints,
         train=rules.data.output.train,
-        probe=rules.data.output.probe,
+        held_out=rules.data.output.held_out,
     output:
         ACTIVATIONS,
     log:
@@ -33,5 +33,5 @@ rule activations:
         "Read activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
         "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --run {params.run:q}"
-        " --checkpoints {input.checkpoints:q} --train {input.train:q} --probe {input.probe:q} --output {output:q}"
+        " --checkpoints {input.checkpoints:q} --train {input.train:q} --held-out {input.held_out:q} --output {output:q}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

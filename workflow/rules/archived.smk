@@ -17,7 +17,7 @@ def archive_shown():
 
 def archive_left_out(wildcards):
     """What is too large to send and is only named; a run's history is in the table, but for its seconds."""
-    data = [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "probe")]
+    data = [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "held_out")]
     return [*data, CHECKPOINTS, ACTIVATIONS, MEASURES]
 
 

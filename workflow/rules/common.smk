@@ -318,5 +318,5 @@ def everything(scope=""):
     """What the whole workflow makes in the end, all of which a finished run has: what somebody has removed is made
     again. But for activations, which may be purged, and are large."""
     runs = [] if scope else [path for run in PLAN.runs for path in (CHECKPOINTS.format(**vars(run)), *run_files(run))]
-    data = [] if scope else [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "probe")]
+    data = [] if scope else [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "held_out")]
     return [*drawn(scope), *gathered(scope), *runs, *data]

@@ -1,17 +1,17 @@
 """Images, split once for the whole experiment.
 
-Needs: a bundled, downloaded or given data set. Makes: data/{train,validation,probe}.parquet.
+Needs: a bundled, downloaded or given data set. Makes: data/{train,validation,held_out}.parquet.
 """
 
 
 rule data:
-    """Split the images into train, validation and probe."""
+    """Split the images into train, validation and held_out."""
     input:
         files=data_files,
     output:
         train=TRAIN_SPLIT,
         validation=f"{RESULTS}/data/validation.parquet",
-        probe=f"{RESULTS}/data/probe.parquet",
+        held_out=f"{RESULTS}/data/held_out.parquet",
     log:
         f"{LOGS}/data.log",
     benchmark:
@@ -32,5 +32,5 @@ rule data:
         f"Split the images of {PLAN.config.data.kind}"
     shell:
         "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --folder {resources.folder:q}"
-        " --train {output.train:q} --validation {output.validation:q} --probe {output.probe:q}"
+        " --train {output.train:q} --validation {output.validation:q} --held-out {output.held_out:q}"
         " --known {params.known:q} >{log:q} 2>&1"

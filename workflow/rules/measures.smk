@@ -8,7 +8,7 @@ Makes: measures/<run>/<family>.parquet.
 rule measures:
     """Measure every site at every checkpoint of one run."""
     input:
-        probe=rules.data.output.probe,
+        held_out=rules.data.output.held_out,
         activations=read_by_family("activations", ACTIVATIONS),
         checkpoints=read_by_family("checkpoints", CHECKPOINTS),
         train=read_by_family("checkpoints", TRAIN_SPLIT),
@@ -36,7 +36,7 @@ rule measures:
         "Measure {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}: {wildcards.family}"
     shell:
         "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q} --run {params.run:q}"
-        " --probe {input.probe:q} --activations {input.activations:q} --checkpoints {input.checkpoints:q}"
+        " --held-out {input.held_out:q} --activations {input.activations:q} --checkpoints {input.checkpoints:q}"
         " --train {input.train:q} --output {output:q} --shared {params.shared:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
         " --family {wildcards.family:q}"

@@ -7,7 +7,7 @@ Needs: activations/ and data/. Makes: reconstructions/ and histograms/.
 rule reconstructions:
     """Draw a few inputs as a decoder makes them from the last block."""
     input:
-        probe=rules.data.output.probe,
+        held_out=rules.data.output.held_out,
         activations=ACTIVATIONS,
     output:
         RECONSTRUCTIONS,
@@ -31,7 +31,7 @@ rule reconstructions:
         "Reconstruct inputs from {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
         "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
-        " --probe {input.probe:q} --activations {input.activations:q} --output {output:q}"
+        " --held-out {input.held_out:q} --activations {input.activations:q} --output {output:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
 
@@ -39,7 +39,7 @@ rule reconstructions:
 rule histograms:
     """Count how the activations of each site are distributed."""
     input:
-        probe=rules.data.output.probe,
+        held_out=rules.data.output.held_out,
         activations=ACTIVATIONS,
     output:
         HISTOGRAMS,
@@ -63,6 +63,6 @@ rule histograms:
         "Count activations of {wildcards.architecture}, {wildcards.shortcut}, seed {wildcards.seed}"
     shell:
         "OMP_NUM_THREADS={threads} python {params.script:q} --spec {params.spec:q}"
-        " --probe {input.probe:q} --activations {input.activations:q} --output {output:q}"
+        " --held-out {input.held_out:q} --activations {input.activations:q} --output {output:q}"
         " --architecture {wildcards.architecture:q} --shortcut {wildcards.shortcut:q} --seed {wildcards.seed}"
         " --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Read a run's probe activations at every checkpoint and site, and stream them to Parquet.
+"""Read a run's activations on the held-out images at every checkpoint and site, and stream them to Parquet.
 
 Memory holds one checkpoint's weights, one batch and one row group, whatever the size of the dump.
 """
@@ -34,12 +34,12 @@ def dump(
     spec: ActivationsSpec,
     checkpoints: Path,
     train_split: Path,
-    probe_split: Path,
+    held_out_split: Path,
     output: Path,
     device: torch.device,
     expected: TrainSpec | None = None,
 ) -> None:
-    """Write the activations of the probe set, one row group per (checkpoint, batch), one column per site.
+    """Write the activations of the held-out images, one row group per (checkpoint, batch), one column per site.
 
     expected: the run that the checkpoints must be of. BatchNorm statistics are recalibrated on ``spec.recalibration``
     training images first. Raises `UserError` for inputs that cannot be read or are of another run, patterns that match
@@ -50,16 +50,16 @@ def dump(
         expected.require(run.metadata["spec"], checkpoints)
     train_spec = TrainSpec.from_dict(run.metadata["spec"])
     shape, classes = tuple(run.metadata["shape"]), run.metadata["classes"]
-    probe, train = read_split(probe_split), read_split(train_split)
-    for path, split in ((train_split, train), (probe_split, probe)):
+    held_out, train = read_split(held_out_split), read_split(train_split)
+    for path, split in ((train_split, train), (held_out_split, held_out)):
         if split.metadata.get("spec") != run.metadata.get("data"):
             raise UserError(
                 f"{checkpoints} was trained on other data than those in {path}: delete both and run the workflow again."
             )
-    if tuple(probe.metadata["shape"]) != shape:
-        raise UserError(f"{probe_split}: images of shape {probe.metadata['shape']}, the network expects {shape}")
+    if tuple(held_out.metadata["shape"]) != shape:
+        raise UserError(f"{held_out_split}: images of shape {held_out.metadata['shape']}, the network expects {shape}")
     network = build(train_spec.architecture, train_spec.shortcut, shape, classes, train_spec.seed).to(device)
-    images = ResidentSplit(probe, device)
+    images = ResidentSplit(held_out, device)
     calibration = ResidentSplit(train, device).normalised(slice(spec.recalibration))
     shapes = visited(network, images.normalised(slice(2)))
     reductions = {name: Reduction(name, shapes[name], spec, device) for name in spec.kept(list(shapes))}
@@ -85,14 +85,14 @@ def dump(
 
 
 def _noise(spec: ActivationsSpec, run: TrainSpec, step: int) -> Callable[[Tensor], Tensor]:
-    """What a batch of probes (n, C, H, W) is read through: this run's and checkpoint's own noise, in the probe's order.
+    """Make what adds this run's and checkpoint's own noise to a batch of images (n, C, H, W), in their order.
 
     The images are normalised, so the noise is in units of the data's standard deviation. Drawn on the CPU sample by
     sample, so that neither the device nor the size of a batch changes it.
     """
-    if not spec.probe_noise:
+    if not spec.image_noise:
         return lambda images: images
-    size, own = spec.probe_noise, zlib.crc32(f"{spec.seed} {step} {run.to_json()}".encode())
+    size, own = spec.image_noise, zlib.crc32(f"{spec.seed} {step} {run.to_json()}".encode())
     generator = torch.Generator().manual_seed(own)
 
     def noisy(images: Tensor) -> Tensor:

@@ -60,5 +60,5 @@ class ActivationsFile:
         return groups
 
     def read(self, step: int, site: Site) -> np.ndarray:
-        """Activations of shape (n, *site.stored_shape) in the order of the probe file; nothing else is read."""
+        """Activations of shape (n, *site.stored_shape) in the order of the held-out file; nothing else is read."""
         return self._file.tensor(site.column, self._groups[step])

@@ -15,6 +15,7 @@ import polars as pl
 from infoplane.archive import manifest
 from infoplane.archive.pack import ARCHIVED
 from infoplane.errors import UserError
+from infoplane.renamed import FILES
 from infoplane.storage.parquet import metadata, open_parquet, read_rows
 
 SHOWN = 6
@@ -84,9 +85,14 @@ def folders(first: Path, second: Path, name: str | None = None) -> list[Finding]
     return [
         table(first / path, second / path, path.as_posix())
         if (second / path).is_file()
-        else Finding(path.as_posix(), f"not in {name or second}", False)
+        else Finding(path.as_posix(), f"not in {name or second}{_renamed(path)}", False)
         for path in paths
     ]
+
+
+def _renamed(path: Path) -> str:
+    new = FILES.get(path.name)
+    return f", where it is called {path.with_name(new)} since version 0.2.0" if new else ""
 
 
 def table(first: Path, second: Path, name: str) -> Finding:

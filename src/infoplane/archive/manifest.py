@@ -78,17 +78,17 @@ def left_out(results: Path, metadata: Mapping[str, Any], templates: Iterable[str
     return described({path.relative_to(results).as_posix(): path for path in kept})
 
 
-def data(config: Mapping[str, Any], probe: Path) -> dict[str, Any]:
+def data(config: Mapping[str, Any], held_out: Path) -> dict[str, Any]:
     """The data set and, where it is the user's own, the files, each with bytes and SHA-256; or one for a folder.
 
-    They are those that the networks were trained on, as the probe's file has them, whatever lies there now; ``since``
-    says what became of them. A folder's digest is that of what ``sha256sum`` prints for its images, sorted by name.
-    Raises `UserError` when neither the probe's file nor any file of the user's is there.
+    They are those that the networks were trained on, as the file of held-out images has them, whatever lies there now;
+    ``since`` says what became of them. A folder's digest is that of what ``sha256sum`` prints for its images, sorted by
+    name. Raises `UserError` when neither the file of held-out images nor any file of the user's is there.
     """
     kind, path = config["data"]["kind"], config["data"].get("path")
     if not path:
         return {"kind": kind}
-    trained_on = read_metadata(open_parquet(probe), probe).get("read") if probe.is_file() else None
+    trained_on = read_metadata(open_parquet(held_out), held_out).get("read") if held_out.is_file() else None
     try:
         now = record(files.of(kind, path), kind == "image_folder")
     except UserError as error:

@@ -28,7 +28,7 @@ CONFIG = "config/config.yaml"
 MEASURES = "tables/measures.parquet"
 """The table, below the results, whose metadata tell of the runs."""
 
-PROBE = "data/probe.parquet"
+HELD_OUT = "data/held_out.parquet"
 """The split, below the results, whose metadata tell of the user's own files."""
 
 DATE = (2000, 1, 1, 0, 0, 0)
@@ -62,7 +62,7 @@ def pack(
         "experiment": experiment,
         "results": f"{config['results']}/{experiment}",
         "left_out": manifest.left_out(results, metadata, left_out),
-        "data": manifest.data(config, results / PROBE),
+        "data": manifest.data(config, results / HELD_OUT),
         "measured": manifest.measured(metadata),
         "made": manifest.made(root / "constraints.txt"),
     }

@@ -77,14 +77,14 @@ class Tables:
         return (((self.metadata.get("families") or {}).get(label) or {}).get("family") or {}).get("kind") or label
 
     @property
-    def everything_is_probed(self) -> bool:
+    def all_is_measured(self) -> bool:
         """Whether all samples were measured, those that were learned from included."""
-        return ((self.metadata.get("config") or {}).get("data") or {}).get("probe") == "all"
+        return ((self.metadata.get("config") or {}).get("data") or {}).get("held_out") == "all"
 
     @property
     def samples(self) -> str:
         """What was measured, in words."""
-        return "samples, all there are" if self.everything_is_probed else "held-out probes"
+        return "samples, all there are" if self.all_is_measured else "held-out images"
 
     @property
     def headline(self) -> str:

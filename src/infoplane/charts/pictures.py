@@ -46,7 +46,7 @@ def reconstructions(files: Sequence[Path], tables: Tables) -> dict[str, Any] | N
     """A sheet for every run: the input, then what is made of it, a column per checkpoint; None without files.
 
     groups: architecture -> sheets by shortcut, each with ``uri`` (a PNG; None where nothing could be decoded), its
-    ``columns`` with Z-X of the site over all probes, and ``alt``. Raises `UserError` for other files.
+    ``columns`` with Z-X of the site over all held-out images, and ``alt``. Raises `UserError` for other files.
     """
     runs = _read(files, tables, {"original", "reconstruction"}, "reconstructions")
     if not runs:
@@ -183,7 +183,7 @@ def _sheet(
         "width": sheet.shape[1] if sheet is not None else 0,
         "height": sheet.shape[0] if sheet is not None else 0,
         "columns": columns,
-        "alt": f"{named}: probe images of the classes {classes} (rows), and their reconstructions at {pictures}"
+        "alt": f"{named}: held-out images of the classes {classes} (rows), and their reconstructions at {pictures}"
         if uri
         else f"{named}: nothing could be decoded",
     }

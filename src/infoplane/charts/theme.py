@@ -213,7 +213,7 @@ def note(tables: Tables) -> str:
 def basis(
     tables: Tables, family: str, part: str = "z", scale: str = "linear", noun: str = "decoders", of: str = ""
 ) -> str:
-    """One sentence: family, n (of what, unless of probes), seeds, and what is unusual about the axes."""
+    """One sentence: family, n (of what, unless of held-out images), seeds, and what is unusual about the axes."""
     seeds = tables.metadata.get("seeds") or []
     n = sorted(set(tables.measures.filter(pl.col("family") == family)["n"].drop_nulls().to_list()))
     words = [f"{family} {noun}".strip()]
@@ -237,7 +237,7 @@ def cautions(tables: Tables, found: Curves) -> str:
     )
     lines = []
     for word, meaning in CAUTIONS.items():
-        if word == "saturated" and tables.everything_is_probed:
+        if word == "saturated" and tables.all_is_measured:
             continue  # where all inputs there are lie in cells of their own, I(X;Z) is H(X) and right
         marked = shown.filter(pl.col("note").fill_null("").str.contains(rf"(^|; ){word}:"))
         if marked.height:

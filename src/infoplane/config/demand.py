@@ -52,7 +52,7 @@ class Size:
     pixels: int
     """Values of one image."""
     train: int
-    probe: int
+    held_out: int
     additions: int
     widest: int
     """Values of the largest place, of one image."""
@@ -82,13 +82,13 @@ def work_seconds(plan: Plan, stage: str, architecture: str) -> float:
 def size(plan: Plan, architecture: str) -> Size:
     """Of the jobs of one architecture, given its label."""
     pixels, images = _images(plan)
-    held_out = plan.config.data.validation + (0 if plan.data.probe == "all" else plan.data.probe)
+    set_aside = plan.config.data.validation + (0 if plan.data.held_out == "all" else plan.data.held_out)
     places, training = plan.places[architecture], plan.training[architecture]
     stored = [plan.stored(architecture, shortcut).values() for shortcut in plan.shortcuts]
     return Size(
         pixels=pixels,
-        train=plan.data.train or images - held_out,
-        probe=images if plan.data.probe == "all" else plan.data.probe,
+        train=plan.data.train or images - set_aside,
+        held_out=images if plan.data.held_out == "all" else plan.data.held_out,
         additions=sum(isinstance(shape, Addition) for shape in places.values()),
         widest=max(map(prod, places.values())),
         stored=max(prod(shape) for shapes in stored for shape in shapes),
@@ -125,16 +125,16 @@ def _train_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, floa
 
 
 def _activations(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
-    images = size.probe + plan.activations.recalibration
+    images = size.held_out + plan.activations.recalibration
     seconds = size.checkpoints * images * size.additions * size.widest / READ_PER_SECOND
-    return 12.0 * size.train * size.pixels + 16.0 * size.sites * size.probe * size.stored, seconds
+    return 12.0 * size.train * size.pixels + 16.0 * size.sites * size.held_out * size.stored, seconds
 
 
 def _measures(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
     dimensions = max(size.stored, size.pixels)
-    products = size.probe * min(size.probe, LANDMARKS) * dimensions
+    products = size.held_out * min(size.held_out, LANDMARKS) * dimensions
     seconds = size.checkpoints * size.sites * (MEASURE_SECONDS + products / PRODUCTS_PER_SECOND)
-    return 16.0 * size.probe * dimensions + 64.0 * size.probe**2, seconds
+    return 16.0 * size.held_out * dimensions + 64.0 * size.held_out**2, seconds
 
 
 ALONE: dict[str, Callable[[Plan], tuple[float, float]]] = {"data": _data, "truths": _truths}

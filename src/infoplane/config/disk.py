@@ -41,20 +41,20 @@ WORTH_SAYING = 0.05
 PROJECTIONS = (2048, 1024, 512)
 SIDES = (8, 4, 2)
 SHARES = {"three quarters": 0.75, "half": 0.5, "a quarter": 0.25}
-"""What is tried in place of the probe and of the checkpoints."""
+"""What is tried in place of the held-out images and of the checkpoints."""
 
 
 def dump_bytes(plan: Plan, architecture: str, shortcut: str) -> int:
     """Bytes of the activations of one run with these labels, whatever its seed.
 
     The tensors are counted exactly, what the file adds is estimated: together within 2% of the file, within 0.1% where
-    it is larger than 1 MB. A run that diverges writes less. Where the probe is all of a data set whose size only
-    reading it would tell, this is a guess.
+    it is larger than 1 MB. A run that diverges writes less. Where every image is measured and only
+    reading the data set would tell how many there are, this is a guess.
     """
     stored, sized = plan.stored(architecture, shortcut), size(plan, architecture)
     values = sum(map(prod, stored.values()))
-    tensors = sized.checkpoints * sized.probe * (KEY_BYTES + values * VALUE_BYTES[plan.activations.dtype])
-    groups = sized.checkpoints * ceil(sized.probe / ROWS)
+    tensors = sized.checkpoints * sized.held_out * (KEY_BYTES + values * VALUE_BYTES[plan.activations.dtype])
+    groups = sized.checkpoints * ceil(sized.held_out / ROWS)
     described = FILE_BYTES + SITE_BYTES * len(stored) + CHECKPOINT_BYTES * sized.checkpoints
     return tensors + described + groups * (GROUP_BYTES + COLUMN_BYTES * len(stored))
 
@@ -79,7 +79,7 @@ def require_disk(plan: Plan, folder: Path | None, read: Callable[[Run], bool]) -
     read: whether everything has been made of a run's activations; where they are gone then, they have been purged.
     """
     budget = plan.config.disk.budget
-    if budget == "none" or (plan.data.probe == "all" and plan.samples is None):
+    if budget == "none" or (plan.data.held_out == "all" and plan.samples is None):
         return
     runs = _by_run(plan)
     total = sum(runs.values())
@@ -135,7 +135,7 @@ Choices = Iterator[tuple[str, Plan]]
 def _instead(plan: Plan, total: int, room: float) -> str:
     """Every setting that would help, no stronger than needed, with what all would take if nothing else were changed."""
     found = []
-    for choices in (_sites(plan), _dtype(plan), _projected(plan), _pooled(plan), _probes(plan), _checkpoints(plan)):
+    for choices in (_sites(plan), _dtype(plan), _projected(plan), _pooled(plan), _held_out(plan), _checkpoints(plan)):
         sized = [(experiment_bytes(changed), name) for name, changed in choices]
         helping = [one for one in sized if one[0] <= (1 - WORTH_SAYING) * total]
         if helping:
@@ -166,11 +166,11 @@ def _reading(plan: Plan, **changes: object) -> Plan:
     return replace(plan, activations=replace(plan.activations, **changes))  # type: ignore[arg-type]
 
 
-def _probes(plan: Plan) -> Choices:
-    before = plan.samples if plan.data.probe == "all" else plan.data.probe
+def _held_out(plan: Plan) -> Choices:
+    before = plan.samples if plan.data.held_out == "all" else plan.data.held_out
     for share in SHARES.values():
         fewer = max(2, int((before or 0) * share))
-        yield f"data.probe {fewer}", replace(plan, data=replace(plan.data, probe=fewer))
+        yield f"data.held_out {fewer}", replace(plan, data=replace(plan.data, held_out=fewer))
 
 
 def _checkpoints(plan: Plan) -> Choices:

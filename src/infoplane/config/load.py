@@ -16,6 +16,7 @@ from infoplane.config.written import one_line, require_label, require_plain, sho
 from infoplane.errors import UserError, nearest
 from infoplane.options import Addition, Places, Shape, require
 from infoplane.registry import Role
+from infoplane.renamed import require_new_keys
 from infoplane.specs import (
     ActivationsSpec,
     CheckpointSpec,
@@ -124,6 +125,7 @@ def load(config: Mapping[str, Any]) -> Plan:
     """Check a configuration and plan it; raises `UserError`: which key, what was expected."""
     try:
         require_plain(config)
+        require_new_keys(config)
         return _plan(config)
     except UserError as error:
         raise UserError(one_line(str(error))) from None
@@ -172,7 +174,7 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         label: read_plugin("chart", label, entry, f"charts.{label}")[0] for label, entry in experiment.charts.items()
     }
     read_out = experiment.activations.model_dump()
-    activations = ActivationsSpec(**read_out | {"probe_noise": read_out["probe_noise"] or None})
+    activations = ActivationsSpec(**read_out | {"image_noise": read_out["image_noise"] or None})
     _check_sites(activations, places, shortcuts)
     truths = _truths(experiment.accuracy, measures)
     return Plan(
@@ -251,16 +253,16 @@ def _sizes(shape: Shape) -> str:
 def _data(data: Data) -> tuple[DataSpec, Any]:
     """How the images are split, and the options of their data set."""
     options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
-    held_out = {} if data.probe == "all" else {"probe": data.probe}
-    held_out["validation"] = data.validation
-    if options.size is not None and sum(held_out.values()) + (data.train or 1) > options.size:
-        parts = " + ".join(f"{name} ({count})" for name, count in held_out.items())
+    set_aside = {} if data.held_out == "all" else {"held_out": data.held_out}
+    set_aside["validation"] = data.validation
+    if options.size is not None and sum(set_aside.values()) + (data.train or 1) > options.size:
+        parts = " + ".join(f"{name} ({count})" for name, count in set_aside.items())
         raise UserError(
             f"data: {parts} + train ({data.train or 'at least 1'}) is more than the {options.size} samples of "
             f"'{data.kind}'"
         )
     source = spelled_out(data.kind, options)
-    return DataSpec(source, data.probe, data.validation, data.train, data.split_seed), options
+    return DataSpec(source, data.held_out, data.validation, data.train, data.split_seed), options
 
 
 def _truths(accuracy: Accuracy, measures: dict[str, MeasuresSpec]) -> dict[str, TruthsSpec]:

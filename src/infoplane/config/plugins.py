@@ -14,6 +14,7 @@ from infoplane.config.problems import first_problem, require_types
 from infoplane.config.written import LARGEST_SEED, require_label, shown
 from infoplane.errors import UserError, nearest
 from infoplane.registry import Role
+from infoplane.renamed import require_new_option
 from infoplane.specs import Plugin, canonical
 
 
@@ -44,6 +45,7 @@ def read_options(role: Role, kind: str, options: dict[str, Any], where: str, bes
     known = {field.name for field in fields(registry.options_class(role, kind))}
     for key in options:
         if key not in known:
+            require_new_option(kind, key, where)
             others = [name for name in _who_has(role, key) if name != kind]
             hint = nearest(key, {*known, *beside}) if known or beside else f"{role} '{kind}' has no options"
             elsewhere = f"; {role} {', '.join(repr(o) for o in others)} has it" if others else ""

@@ -97,20 +97,25 @@ class Data(Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str = Field("digits", description="the data set")
-    probe: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
-        400, description="held-out samples on which everything is measured; all: every sample, trained on or not"
+    held_out: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+        400,
+        description="held-out images: everything is measured on them, no network is trained on them; all: every image, "
+        "trained on or not",
     )
-    validation: int = Field(197, ge=1, description="held-out samples for the accuracy shown beside it")
+    validation: int = Field(
+        197, ge=1, description="images for the accuracy shown beside it; no network is trained on them either"
+    )
     train: int | None = Field(None, ge=1, description="training samples; null: all that are left")
     split_seed: Seed = Field(0, description="seed of the stratified split")
     folder: Folder = Field("datasets", description="where downloads are kept")
 
-    @field_validator("probe", mode="before")
+    @field_validator("held_out", mode="before")
     @classmethod
-    def _some_or_all(cls, probe: Any) -> Any:
-        count = int(probe) if isinstance(probe, str) and probe.isdecimal() else probe  # a string on the command line
+    def _some_or_all(cls, held_out: Any) -> Any:
+        text = isinstance(held_out, str) and held_out.isdecimal()  # the command line hands over strings
+        count = int(held_out) if text else held_out
         if count != "all" and (not isinstance(count, int) or count < 2):
-            raise ValueError(f"expected a number of samples, at least 2, or 'all', got {probe!r}")
+            raise ValueError(f"expected a number of samples, at least 2, or 'all', got {held_out!r}")
         return count
 
     @property
@@ -126,12 +131,12 @@ class Activations(Section):
     pool: dict[str, Size] = Field({}, description="pattern -> side of the grid a feature map is averaged to")
     project: dict[str, Size] = Field({}, description="pattern -> dimensions of a fixed random projection")
     recalibration: int = Field(512, ge=0, description="training images for BatchNorm statistics; 0: keep running ones")
-    seed: Seed = Field(0, description="seed of the random projections and of probe_noise")
-    probe_noise: float = Field(
+    seed: Seed = Field(0, description="seed of the random projections and of image_noise")
+    image_noise: float = Field(
         0.0,
         ge=0,
-        description="standard deviation, in units of the data's, of normal noise on the probe, drawn anew at every "
-        "checkpoint of every run; X and Y stay those of the clean probe",
+        description="standard deviation, in units of the data's, of normal noise on the held-out images, drawn anew at "
+        "every checkpoint of every run; X and Y stay those of the clean images",
     )
 
 
@@ -203,7 +208,7 @@ class Phases(Section):
 class Reconstructions(Section):
     """Inputs and what a decoder makes of them from the last block, X -> g(Z), for the report."""
 
-    images: int = Field(5, ge=0, le=1000, description="probe images per network; 0: none")
+    images: int = Field(5, ge=0, le=1000, description="held-out images per network; 0: none")
     checkpoints: int = Field(4, ge=2, description="first, last and the most telling between them")
 
 

@@ -11,7 +11,9 @@ from infoplane.errors import UserError
 from infoplane.options import Shape
 from infoplane.storage.tensors import TensorFile
 
-SPLITS = ("train", "validation", "probe")
+SPLITS = ("train", "validation", "held_out")
+BEFORE = "probe.parquet"
+"""What the file of held-out images was called up to version 0.1."""
 
 COLUMN = "image"
 KEYS = {"index": "int64", "label": "int64"}
@@ -109,6 +111,11 @@ def read_split(path: Path) -> Split:
 
     Raises `UserError` when it is missing, truncated, something else, or has a label outside its classes.
     """
+    if not path.exists() and path.with_name(BEFORE).is_file():
+        raise UserError(
+            f"{path} is missing: '{BEFORE}' beside it is of version 0.1, in which it was called so; run the workflow "
+            "again to make it."
+        )
     file = TensorFile(path)
     needed = {"shape", "classes", "class_names", "split", "mean", "std"}
     if COLUMN not in file.tensors or not needed <= file.metadata.keys():

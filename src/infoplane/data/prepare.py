@@ -22,12 +22,13 @@ ROW_GROUP_BYTES = 1 << 26
 
 
 def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path], known: Path | None = None) -> tuple[str, ...]:
-    """Write the train, validation and probe files of a data set: all three, or none.
+    """Write the train, validation and held_out files of a data set: all three, or none.
 
     ``folder`` keeps downloads; known: digests of the user's own files, as in `record`. The bytes depend on the spec and
     the source alone. Beside the source, one split is held in memory. Images that are equal to the byte, and those of
-    one named group, are drawn into one split. Returned are notes for those who read the results; the probe's metadata
-    have them too. Raises `UserError` for bad options, bad data and splits larger than the data.
+    one named group, are drawn into one split. Returned are notes for those who read the results; the
+    metadata of the held-out images have them too. Raises `UserError` for bad options, bad data and splits larger than
+    the data.
     """
     module = registry.load("data set", spec.source.kind)
     options = _options(spec.source, getattr(module, "Options", NoOptions))
@@ -60,7 +61,7 @@ def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path], known: Pa
                 if name != "train":
                     pixels = images.pixels[rows[name]]
                 seen[name] = {hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels}
-                if name == "probe" and spec.probe != "all":
+                if name == "held_out" and spec.held_out != "all":
                     notes += _met_before(seen)
                 about |= {"notes": notes} if notes else {}
                 writer = TensorWriter(outputs[name], keys, {COLUMN: (options.shape, "uint8")}, about | {"split": name})
@@ -138,9 +139,9 @@ def _recorded(source: Plugin, known: Path | None) -> dict[str, Any]:
 
 
 def _met_before(seen: Mapping[str, set[bytes]]) -> list[str]:
-    """How many of the probe's images are among those of the other splits, which a network has learned from."""
-    met = len(seen["probe"] & (seen["train"] | seen["validation"]))
-    return [f"probe images that stand in training or validation too, pixel by pixel: {met}"] if met else []
+    """How many of the held-out images are among those of the other splits, which a network has learned from."""
+    met = len(seen["held_out"] & (seen["train"] | seen["validation"]))
+    return [f"held-out images that stand in training or validation too, pixel by pixel: {met}"] if met else []
 
 
 def _write(writer: TensorWriter, pixels: np.ndarray, keys: Mapping[str, np.ndarray], rows: np.ndarray) -> None:

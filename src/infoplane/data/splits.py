@@ -30,31 +30,31 @@ def draw(images: Images, classes: int, spec: DataSpec) -> tuple[Rows, list[str]]
         wanted = {name: None if name == "train" and spec.train is None else count for name, count in counts.items()}
         rows = grouped_split(labels, classes, together, wanted, spec.seed)
     notes = [*_equal(images), *_fewer(rows, counts, together)]
-    if spec.probe == "all":
-        rows |= stratified_split(labels, classes, {"probe": len(labels)}, spec.seed)
+    if spec.held_out == "all":
+        rows |= stratified_split(labels, classes, {"held_out": len(labels)}, spec.seed)
     return rows, [*notes, *_untrained(images, classes, rows["train"])]
 
 
 def _counts(spec: DataSpec, samples: int) -> dict[str, int]:
-    """Part -> size, in the order in which they are drawn, so that the probe depends on its own size alone.
+    """Part -> size, in the order in which they are drawn, so that the held-out images depend on their own number alone.
 
-    A probe of all samples is no part: the others are drawn as if there were none.
+    Where all samples are measured, they are not a part: the others are drawn as if there were none.
     """
     least = 1 if spec.train is None else spec.train
-    held_out = {} if spec.probe == "all" else {"probe": spec.probe}
-    held_out["validation"] = spec.validation
-    for name, count in (held_out | {"train": least}).items():
+    set_aside = {} if spec.held_out == "all" else {"held_out": spec.held_out}
+    set_aside["validation"] = spec.validation
+    for name, count in (set_aside | {"train": least}).items():
         if count < 1:
             raise UserError(f"data: {name} must be at least 1 sample, got {count}.")
-    wanted = sum(held_out.values()) + least
+    wanted = sum(set_aside.values()) + least
     if wanted > samples:
         train = "at least 1" if spec.train is None else str(spec.train)
-        named = [f"{name} ({count})" for name, count in held_out.items()]
+        named = [f"{name} ({count})" for name, count in set_aside.items()]
         raise UserError(
             f"data set '{spec.source.kind}' has {samples} samples, but {' + '.join([*named, f'train ({train})'])} "
             f"is {wanted}: ask for {wanted - samples} fewer."
         )
-    return held_out | {"train": samples - sum(held_out.values()) if spec.train is None else spec.train}
+    return set_aside | {"train": samples - sum(set_aside.values()) if spec.train is None else spec.train}
 
 
 def _together(images: Images) -> np.ndarray | None:

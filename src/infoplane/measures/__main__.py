@@ -1,9 +1,10 @@
 """Measure a Parquet file of activations that any framework wrote.
 
-python -m infoplane.measures activations.parquet --probe probe.parquet --family kernel --output measures.parquet
+python -m infoplane.measures activations.parquet --held-out held_out.parquet --family kernel --output measures.parquet
 
 The activations hold a row per sample and a column per site, of lists of numbers; columns step and sample, where there
-are any, tell checkpoints apart and give each row's place in the probe. The probe holds X and Y, a row per sample.
+are any, tell checkpoints apart and give each row's place in the held-out file, which
+holds X and Y, a row per sample.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from infoplane import registry
 from infoplane.errors import UserError, run_script
+from infoplane.renamed import old_flag
 
 FEW = 40
 """Rows of the last checkpoint that are shown."""
@@ -56,10 +58,13 @@ def main() -> None:
         "python -m infoplane.measures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("activations", type=Path, help="Parquet, a column per site")
-    parser.add_argument("--probe", type=Path, required=True, help="Parquet, X and Y of every sample")
-    parser.add_argument("--x", default="x", help="the probe's column of inputs; empty: there is none")
-    parser.add_argument("--y", default="label", help="the probe's column of labels; empty: there is none")
-    parser.add_argument("--group", help="the probe's column of ids of samples that belong together; else 'group'")
+    parser.add_argument("--held-out", type=Path, required=True, help="Parquet, X and Y of every sample")
+    parser.add_argument("--probe", type=old_flag("--probe", "--held-out"), help=argparse.SUPPRESS)
+    parser.add_argument("--x", default="x", help="the held-out file's column of inputs; empty: there is none")
+    parser.add_argument("--y", default="label", help="the held-out file's column of labels; empty: there is none")
+    parser.add_argument(
+        "--group", help="the held-out file's column of ids of samples that belong together; else 'group'"
+    )
     parser.add_argument(
         "--amounts", action="store_true", help="X is one whole number per sample, and an amount rather than an id"
     )
@@ -83,7 +88,7 @@ def main() -> None:
     x, y = args.x or None, args.y or None
     rows = measure_file(
         args.activations,
-        args.probe,
+        args.held_out,
         families,
         args.output,
         x,

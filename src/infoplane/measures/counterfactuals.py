@@ -6,7 +6,7 @@ deviation of the true s + f throughout: a fixed decoder sees z' through the unit
 
 A decoder is ridge regression (Z-X) or logistic regression (Z-Y) on s + f, fitted on all folds but one and judged on
 z' of that fold. Ridge regression without a fold F has a closed form: with M = (K + ridge)^-1 on centred vectors and
-a = M T, the held-out residuals are e = M_FF^-1 a_F and the dual weights a - M_F e, exact to rounding.
+a = M T, the left-out residuals are e = M_FF^-1 a_F and the dual weights a - M_F e, exact to rounding.
 """
 
 import math
@@ -26,7 +26,7 @@ from infoplane.measures.decoding.logistic import (
     constant_fit,
     cross_validate,
     fit,
-    held_out_losses,
+    left_out_losses,
     problem,
 )
 from infoplane.measures.decoding.ridge import choose_ridge
@@ -64,7 +64,7 @@ def without_antiparallel(s: Tensor, f: Tensor) -> Change:
 
 
 def permutation_within(folds: Tensor, seed: int) -> Tensor:
-    """A permutation that keeps every sample within its fold, shape (n,): no fitted branch lands in a held-out sum.
+    """A permutation that keeps every sample within its fold, shape (n,): no fitted branch lands in a left-out sum.
 
     folds: the fold that holds a sample out, or -1; shape (n,).
     """
@@ -156,7 +156,7 @@ class Decoders:
     def intact_y(self) -> Tensor:
         """Cross-entropies of the decoder of s + f on s + f."""
         problem, weights = self._logistic
-        return held_out_losses(weights @ problem.features, self.targets.labels, self.folds)
+        return left_out_losses(weights @ problem.features, self.targets.labels, self.folds)
 
     def fixed_y(self, change: Change) -> Tensor:
         """Cross-entropies of the decoder of s + f on z'."""
@@ -165,7 +165,7 @@ class Decoders:
         lift = self.basis.vectors[:, kept] / self.basis.values[kept].sqrt()
         moved = problem.features.double()
         moved[:-1] += lift.T @ self._difference(change).T
-        return held_out_losses(weights @ moved.to(weights.dtype), self.targets.labels, self.folds)
+        return left_out_losses(weights @ moved.to(weights.dtype), self.targets.labels, self.folds)
 
     def refitted_y(self, change: Change) -> Tensor:
         """Cross-entropies of a decoder of z' on z'."""
@@ -207,7 +207,7 @@ class Decoders:
         return centred_eigenbasis(_scaled(self.products.changed(change)[1])[0])
 
     def _losses_x(self, inverse: Tensor | None, difference: Tensor | None = None) -> Tensor:
-        """Held-out squared errors of ridge regression, or of the mean without an inverse.
+        """Left-out squared errors of ridge regression, or of the mean without an inverse.
 
         difference: inner products of the judged vectors, less the fitted ones, with the fitted ones.
         """
@@ -215,14 +215,14 @@ class Decoders:
         losses = inputs.new_zeros(self.targets.n)
         dual = inverse @ inputs if inverse is not None else None
         for fold in range(len(self.training)):
-            held_out = torch.nonzero(self.folds == fold)[:, 0]
+            left_out = torch.nonzero(self.folds == fold)[:, 0]
             if inverse is None or dual is None:
-                residuals = inputs[held_out] - inputs[self.folds != fold].mean(0)
+                residuals = inputs[left_out] - inputs[self.folds != fold].mean(0)
             else:
-                residuals = torch.linalg.solve(inverse[held_out][:, held_out], dual[held_out])
+                residuals = torch.linalg.solve(inverse[left_out][:, left_out], dual[left_out])
                 if difference is not None:
-                    residuals = residuals - difference[held_out] @ (dual - inverse[:, held_out] @ residuals)
-            losses[held_out] = residuals.square().sum(1)
+                    residuals = residuals - difference[left_out] @ (dual - inverse[:, left_out] @ residuals)
+            losses[left_out] = residuals.square().sum(1)
         return losses[self.folds >= 0]
 
 

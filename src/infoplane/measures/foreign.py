@@ -1,13 +1,13 @@
 """Activations that another framework wrote, measured by the same families.
 
 The data contract. The activations are one Parquet file: a row per sample (and checkpoint), a column per site. ``step``
-(whole numbers) tells checkpoints apart and ``sample`` gives the place in the probe (0 to n - 1, each once per step), or
-an id that the probe has in its own column ``sample``; without them the file holds one checkpoint, in the order of the
-probe. Sites may be named ``block3.s``, ``block3.f`` and ``block3.z``; any other name is a site of its own, and depth is
-the order of the columns (of numbered ones that stand sorted as words, that of their numbers). The probe is one Parquet
-file too: a row per sample, X in a column, Y (classes: whole numbers or words) in another, and perhaps ``group``, ids of
-samples that belong together. A tensor's cell is a list of numbers, nested for its shape (all samples of one size), or
-one number, or bytes as infoplane writes them.
+(whole numbers) tells checkpoints apart and ``sample`` gives the place in the held-out file (0 to n - 1, each once per
+step), or an id that the held-out file has in its own column ``sample``; without them the file holds one checkpoint, in
+the order of the held-out file. Sites may be named ``block3.s``, ``block3.f`` and ``block3.z``; any other name is a site
+of its own, and depth is the order of the columns (of numbered ones that stand sorted as words, that of their numbers).
+The held-out file is one Parquet file too: a row per sample, X in a column, Y (classes: whole numbers or words) in
+another, and perhaps ``group``, ids of samples that belong together. A tensor's cell is a list of numbers, nested for
+its shape (all samples of one size), or one number, or bytes as infoplane writes them.
 """
 
 import re
@@ -38,7 +38,7 @@ FLAG = "--amounts (amounts=True in Python)"
 class ForeignActivations:
     """A file of activations by the contract above, with what a measure family asks of it.
 
-    ids: the probe's own column ``sample``, shape (n,), where it has one; rows are then joined by it.
+    ids: the held-out file's own column ``sample``, shape (n,), where it has one; rows are then joined by it.
     """
 
     def __init__(self, path: Path, ids: np.ndarray | None = None) -> None:
@@ -82,15 +82,15 @@ class ForeignActivations:
         return ds.field(STEP) == step if self._stepped else None
 
     def _order(self, step: int) -> np.ndarray | None:
-        """The row of each probe sample in turn; None where the rows stand in the order of the probe."""
-        what = f"the place in the probe, at step {step}"
+        """The row of each held-out sample in turn; None where the rows stand in the order of the held-out file."""
+        what = f"the place in the held-out file, at step {step}"
         where = f"{self._table.path}: column '{SAMPLE}' at step {step}"
         found = self._table.plain(SAMPLE, what, self._where(step))
         if self._ids is None:
             if found.dtype.kind == "U":
                 raise UserError(
-                    f"{where} holds words, such as '{found[0]}': give the probe a column '{SAMPLE}' of the same ids, "
-                    "or write places in the probe, 0 to n - 1."
+                    f"{where} holds words, such as '{found[0]}': give the held-out file a column '{SAMPLE}' of the "
+                    "same ids, or write places in the held-out file, 0 to n - 1."
                 )
             places = self._table.integers(SAMPLE, what, self._where(step))
         else:
@@ -103,19 +103,21 @@ class ForeignActivations:
             occurring, counts = np.unique(places, return_counts=True)
             outside = occurring[(occurring < 0) | (occurring >= len(places))]
             wrong = f"{outside[0]} is there" if len(outside) else f"{occurring[counts > 1][0]} comes more than once"
-            raise UserError(f"{where} must hold each place in the probe, 0 to {len(places) - 1}, once: {wrong}.")
+            raise UserError(
+                f"{where} must hold each place in the held-out file, 0 to {len(places) - 1}, once: {wrong}."
+            )
         return order
 
 
 def _joined(found: np.ndarray, ids: np.ndarray, where: str) -> np.ndarray:
-    """The place among the probe's ids of each id that was found; -1 where there is none."""
+    """The place among the held-out file's ids of each id that was found; -1 where there is none."""
     words = found.dtype.kind == "U"
     if words != (ids.dtype.kind == "U"):
-        raise UserError(f"{where} holds {'words' if words else 'numbers'}, and the probe's does not.")
+        raise UserError(f"{where} holds {'words' if words else 'numbers'}, and the held-out file's does not.")
     place = {one: index for index, one in enumerate(ids.tolist())}
     unknown = [one for one in found.tolist() if one not in place]
     if unknown:
-        raise UserError(f"{where} holds {unknown[0]!r}, which the probe's column '{SAMPLE}' lacks.")
+        raise UserError(f"{where} holds {unknown[0]!r}, which the held-out file's column '{SAMPLE}' lacks.")
     return np.array([place[one] for one in found.tolist()], np.int64)
 
 
@@ -158,9 +160,9 @@ def by_number(names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ForeignSubject(Subject):
-    """A run that was trained elsewhere: activations and a probe in Parquet files of any writer.
+    """A run that was trained elsewhere: activations and held-out samples in Parquet files of any writer.
 
-    x and y: the probe's columns; None where there is none, and then what would be decoded is constant, and flagged.
+    x and y: the held-out file's columns; None where there is none: what would be decoded is constant then, and flagged.
     group: the column of ids of samples that belong together; None: `GROUP` where there is one. amounts: whole numbers
     in x are amounts. regressing: the families that would take them for such.
     """
@@ -172,33 +174,35 @@ class ForeignSubject(Subject):
     regressing: tuple[str, ...] = field(default=(), kw_only=True)
 
     @cached_property
-    def _probe(self) -> Table:
-        return Table(self.probe_path)
+    def _held_out(self) -> Table:
+        return Table(self.held_out_path)
 
     @cached_property
     def activations(self) -> ForeignActivations:  # type: ignore[override]
         assert self.activations_path is not None
         ids = None
-        if SAMPLE in self._probe.schema.names:
-            ids = self._probe.plain(SAMPLE, "the sample's id")
+        if SAMPLE in self._held_out.schema.names:
+            ids = self._held_out.plain(SAMPLE, "the sample's id")
             if len(np.unique(ids)) < len(ids):
-                raise UserError(f"{self.probe_path}: column '{SAMPLE}' holds an id more than once.")
+                raise UserError(f"{self.held_out_path}: column '{SAMPLE}' holds an id more than once.")
         return ForeignActivations(self.activations_path, ids)
 
     @cached_property
     def targets(self) -> Targets:
-        table = self._probe
+        table = self._held_out
         if self.x is None and self.y is None:
-            raise UserError("neither X nor Y is given: name at least one column of the probe.")
+            raise UserError("neither X nor Y is given: name at least one column of the held-out file.")
         inputs, labels, groups = np.zeros(table.rows), np.zeros(table.rows, np.int64), None
         if self.y is not None:
-            labels = as_labels(self._values(self.y, "the label Y"), f"{self.probe_path}: column '{self.y}'")
+            labels = as_labels(self._values(self.y, "the label Y"), f"{self.held_out_path}: column '{self.y}'")
         if self.x is not None:
-            where = f"{self.probe_path}: column '{self.x}'"
+            where = f"{self.held_out_path}: column '{self.x}'"
             inputs = as_inputs(self._values(self.x, "the input X"), where, self.amounts, self.regressing, FLAG)
         group = self.group or (GROUP if GROUP in table.schema.names else None)
         if group is not None:
-            groups = as_ids(self._values(group, "samples that belong together"), f"{self.probe_path}: column '{group}'")
+            groups = as_ids(
+                self._values(group, "samples that belong together"), f"{self.held_out_path}: column '{group}'"
+            )
         return prepare(inputs, labels, self.device, groups)
 
     @property
@@ -213,12 +217,12 @@ class ForeignSubject(Subject):
         return super().status | {"sites": sites, "renumbered": self.activations.renumbered}
 
     def _values(self, name: str, what: str) -> np.ndarray:
-        """A column of the probe, of one value or a list of numbers per row."""
-        self._probe.require(name, what)
-        return self._probe.anything(name)
+        """A column of the held-out file, of one value or a list of numbers per row."""
+        self._held_out.require(name, what)
+        return self._held_out.anything(name)
 
     def read(self, step: int, site: Site) -> Tensor:
-        """Activations of shape (n, *site.stored_shape), in the order of the probe, on the device.
+        """Activations of shape (n, *site.stored_shape), in the order of the held-out file, on the device.
 
         float64 values beyond `LARGEST`, whose squares overflow, are infinite, and those below `SMALLEST` are 0.
         """

@@ -14,7 +14,7 @@ CERTAIN = 25
 """The same where nobody needs to be asked; up to here a note says what X was taken for."""
 
 COPIES = (
-    "inputs come more than once and no group is named: samples with the same input are held out together "
+    "inputs come more than once and no group is named: samples with the same input are left out together "
     "(if they are separate samples, give each its own group)"
 )
 FEW_VALUES = "inputs come more than once and no group is named: taken for the few values of a discrete X"
@@ -59,7 +59,7 @@ def lonely(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def fold_of_groups(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """The fold in which each group is held out, stratified by its rarest label; int64, shape (G,).
+    """The fold in which each group is left out, stratified by its rarest label; int64, shape (G,).
 
     -1, never, for groups with a class that would be missing from what the others are decoded by.
     """

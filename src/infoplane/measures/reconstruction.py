@@ -35,7 +35,7 @@ OUTSIDE_BLOCKS = ("readout", "logits")
 TRIED = 32
 """Checkpoints at most of which Z-X is taken, to find where it is least."""
 
-IMAGES = "the first probe image of each class in turn, from class 0 on; then the second of each, and so on"
+IMAGES = "the first held-out image of each class in turn, from class 0 on; then the second of each, and so on"
 
 SCHEMA = pa.schema(
     [
@@ -51,8 +51,8 @@ SCHEMA = pa.schema(
         ("reconstruction", pa.list_(pa.uint8())),
     ]
 )
-"""One row per checkpoint and image. zx: of the site, over all probes; nmse: of this image, with the mean zx over all
-probes. image: position in the probe; index: in the source. Pixels are in C order of the metadata's ``shape``."""
+"""One row per checkpoint and image. zx: of the site, over all samples; nmse: of this image, with the mean zx over all
+samples. image: position in the held-out file; index: in the source. Pixels: in C order of the metadata's ``shape``."""
 
 
 def write(spec: ReconstructionsSpec, subject: Subject, output: Path, labels: dict[str, Any]) -> None:
@@ -78,9 +78,9 @@ def write(spec: ReconstructionsSpec, subject: Subject, output: Path, labels: dic
         **labels,
         "spec": spec.to_dict(),
         "site": site.column,
-        "shape": list(subject.probe.shape),
-        "classes": subject.probe.classes,
-        "class_names": subject.probe.metadata["class_names"],
+        "shape": list(subject.held_out.shape),
+        "classes": subject.held_out.classes,
+        "class_names": subject.held_out.metadata["class_names"],
         "images": IMAGES,
         "zx": {"steps": list(found), "values": [one.value for one in found.values()]},
         "n": subject.targets.n,
@@ -167,13 +167,13 @@ def _pictures(
     subject: Subject, site: Site, step: int, chosen: Estimate, count: int, options: kernel.Options
 ) -> list[dict[str, Any]]:
     """The rows of one checkpoint."""
-    targets, probe = subject.targets, subject.probe
+    targets, held_out = subject.targets, subject.held_out
     made = reconstruct(subject.read(step, site), targets, chosen, options)
     losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(
         targets.inputs, targets.groups
     ).mean()
-    rows = pick(probe.labels, count)
-    drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), probe)
+    rows = pick(held_out.labels, count)
+    drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), held_out)
     return [
         {
             "step": step,
@@ -181,10 +181,10 @@ def _pictures(
             "site": site.name,
             "zx": chosen.value,
             "image": int(row),
-            "index": int(probe.index[row]),
-            "label": int(probe.labels[row]),
+            "index": int(held_out.index[row]),
+            "label": int(held_out.labels[row]),
             "nmse": float(losses[row]),
-            "original": probe.pixels[row].ravel(),
+            "original": held_out.pixels[row].ravel(),
             "reconstruction": picture.ravel(),
         }
         for row, picture in zip(rows, drawn, strict=True)

@@ -17,6 +17,7 @@ from infoplane.measures.information.possible import noted
 from infoplane.measures.job import measured_rows, write
 from infoplane.measures.targets import prepare
 from infoplane.options import NoOptions, typed
+from infoplane.renamed import old_arguments, require_new_option
 from infoplane.specs import MeasuresSpec, Plugin
 
 
@@ -26,6 +27,7 @@ def family_options(family: str, options: Mapping[str, Any]) -> Any:
     known = {each.name for each in fields(kind)}
     for name in options:
         if name not in known:
+            require_new_option(family, name, family)
             raise UserError(f"{family} has no option '{name}': {nearest(name, known)}")
     try:
         found = kind(**typed(kind, options))
@@ -74,9 +76,10 @@ def measure(
     return noted(module.estimate(representation, targets, chosen), lambda: targets.entropy, independent)
 
 
+@old_arguments(probe="held_out")
 def measure_file(
     activations: Path,
-    probe: Path,
+    held_out: Path,
     families: Mapping[str, Mapping[str, Any]],
     output: Path,
     x: str | None = "x",
@@ -88,10 +91,10 @@ def measure_file(
 ) -> list[dict[str, Any]]:
     """Measure every site at every checkpoint of a file (the contract is in `infoplane.measures.foreign`).
 
-    families: name -> options. group: the probe's column of ids of samples that belong together; its column ``group``
-    where there is one. amounts: as `measure` has it. Writes the tidy rows that it returns, with the columns that the
-    workflow's own measures have, as Parquet; the run is labelled by the file's name. Raises `UserError`, and then
-    writes nothing.
+    families: name -> options. group: the held-out file's column of ids of samples that belong together; its column
+    ``group`` where there is one. amounts: as `measure` has it. Writes the tidy rows that it returns, with the columns
+    that the workflow's own measures have, as Parquet; the run is labelled by the file's name. Raises `UserError`, and
+    then writes nothing.
     """
     activations, output = Path(activations), Path(output)
     chosen = {family: family_options(family, options) for family, options in families.items()}
@@ -100,7 +103,7 @@ def measure_file(
             raise UserError(f"{family} measures weights, and a file of activations holds none.")
     regressing = tuple(family for family in chosen if registry.regresses(family))
     subject = ForeignSubject(
-        Path(probe), torch.device(device), activations, x=x, y=y, group=group, amounts=amounts, regressing=regressing
+        Path(held_out), torch.device(device), activations, x=x, y=y, group=group, amounts=amounts, regressing=regressing
     )
     run = {"architecture": activations.stem, "shortcut": "given", "seed": 0}
     specs = {family: MeasuresSpec(Plugin(family, asdict(options))) for family, options in chosen.items()}

@@ -51,9 +51,9 @@ class Addition:
 
 @dataclass(frozen=True)
 class Subject:
-    """One run: its probe, and the files that the family asked for; raises `UserError` where they do not fit."""
+    """One run: held-out images and the files that the family asked for; raises `UserError` where they do not fit."""
 
-    probe_path: Path
+    held_out_path: Path
     device: torch.device
     activations_path: Path | None = None
     checkpoints_path: Path | None = None
@@ -62,9 +62,9 @@ class Subject:
     """Of which run the files must be; None: of any."""
 
     @cached_property
-    def probe(self) -> Split:
-        """The probe's images and labels."""
-        return read_split(self.probe_path)
+    def held_out(self) -> Split:
+        """The held-out images and their labels."""
+        return read_split(self.held_out_path)
 
     @cached_property
     def train(self) -> Split:
@@ -74,8 +74,8 @@ class Subject:
 
     @cached_property
     def targets(self) -> Targets:
-        """X and Y of the probe, and which samples belong together where the data set says so."""
-        return prepare(network_input(self.probe), self.probe.labels, self.device, self.probe.groups)
+        """X and Y of the held-out images, and which samples belong together where the data set says so."""
+        return prepare(network_input(self.held_out), self.held_out.labels, self.device, self.held_out.groups)
 
     @cached_property
     def activations(self) -> ActivationsFile:
@@ -120,24 +120,24 @@ class Subject:
         return float(step / self.checkpoints.metadata["batches_per_epoch"])
 
     def read(self, step: int, site: Site) -> Tensor:
-        """Activations of shape (n, *site.stored_shape), in the order of the probe, on the device."""
+        """Activations of shape (n, *site.stored_shape), in the order of the held-out images, on the device."""
         z = self.activations.read(step, site)
         if len(z) != self.targets.n:
             raise UserError(
-                f"{self.activations_path} holds {len(z)} samples at step {step}, {self.probe_path} holds "
-                f"{self.targets.n}: they are not of the same probe; run the workflow again."
+                f"{self.activations_path} holds {len(z)} samples at step {step}, {self.held_out_path} holds "
+                f"{self.targets.n}: they are not of the same images; run the workflow again."
             )
         return torch.as_tensor(np.array(z), device=self.device)
 
     def answers(self, step: int) -> Tensor | None:
-        """The class that the network gives each probe, int64, shape (n,); None where its logits were not read."""
+        """The class that the network gives each sample, int64, shape (n,); None where its logits were not read."""
         logits = [site for site in self.sites if site.column == LOGITS]
         return self.read(step, logits[0]).argmax(1) if logits else None
 
     @property
     def image_notes(self) -> list[str]:
         """What was said of the images when they were split, such as how many are copies of others."""
-        return list(self.probe.metadata.get("notes", []))
+        return list(self.held_out.metadata.get("notes", []))
 
     @property
     def status(self) -> dict[str, object]:

@@ -12,7 +12,7 @@ from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import BLOCK
 from infoplane.measures.groups import FEW_VALUES, copies, fold_of_groups, in_order, lonely
 
-FEWEST_PROBES = 8
+FEWEST_SAMPLES = 8
 
 FAR = 20
 """Powers of two by which the spread of X may differ from 1: squares of what is left are safe in float32."""
@@ -20,7 +20,7 @@ FAR = 20
 
 @dataclass(frozen=True)
 class Targets:
-    """The probe's inputs and labels.
+    """The inputs X and the labels Y of all samples.
 
     inputs: X up to a rotation and a shift, which leave every squared error as it is; float64, shape
     (n, min(n - 1, D_x)), all 0 where X does not vary. labels: int64, shape (n,), the classes that occur counted from 0.
@@ -38,7 +38,7 @@ class Targets:
 
     @property
     def n(self) -> int:
-        """Number of probe samples."""
+        """Number of samples."""
         return len(self.labels)
 
     @cached_property
@@ -75,14 +75,14 @@ class Targets:
         return Targets(self.inputs[rows], labels, len(occurring), self.given[rows], groups)
 
     def folds(self, count: int, seed: int) -> Tensor:
-        """The fold in which each sample is held out, stratified by label; int64, shape (n,).
+        """The fold in which each sample is left out, stratified by label; int64, shape (n,).
 
-        Samples of one group are in one fold. The only sample (or group) of a class is never held out (-1). Raises
+        Samples of one group are in one fold. The only sample (or group) of a class is never left out (-1). Raises
         `UserError` when fewer samples than folds can be.
         """
         if not 2 <= count <= self.n:
             raise UserError(
-                f"{count} cross-validation folds cannot be made of {self.n} probe samples: "
+                f"{count} cross-validation folds cannot be made of {self.n} samples: "
                 "ask for at least 2 folds and no more than there are samples."
             )
         labels = self.labels.cpu().numpy()
@@ -97,14 +97,14 @@ class Targets:
             return torch.as_tensor(of_groups[groups], device=self.labels.device)
         if self.judged < count:
             raise UserError(
-                f"only {self.judged} of {self.n} probe samples share their label with another, and {count} "
+                f"only {self.judged} of {self.n} samples share their label with another, and {count} "
                 "cross-validation folds need as many: give labels that are classes, or none."
             )
         shuffled = np.lexsort((np.random.default_rng(seed).random(self.n), labels))
         several = shuffled[np.bincount(labels)[labels[shuffled]] > 1]
-        held_out = np.full(self.n, -1, np.int64)
-        held_out[several] = np.arange(len(several)) % count
-        return torch.as_tensor(held_out, device=self.labels.device)
+        left_out = np.full(self.n, -1, np.int64)
+        left_out[several] = np.arange(len(several)) % count
+        return torch.as_tensor(left_out, device=self.labels.device)
 
 
 def rotate_to_rank(inputs: Tensor) -> Tensor:
@@ -158,20 +158,20 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups
 
     groups: ids of any type that can be sorted, shape (n,): samples with one id belong together; without any, samples
     with one input do, but for a discrete X (see `groups.copies`). Raises `UserError` when
-    they differ in length, hold NaN or infinity, or are fewer than `FEWEST_PROBES`.
+    they differ in length, hold NaN or infinity, or are fewer than `FEWEST_SAMPLES`.
     """
     if len(inputs) != len(labels):
-        raise UserError(f"the probe has {len(inputs)} inputs but {len(labels)} labels.")
+        raise UserError(f"there are {len(inputs)} inputs but {len(labels)} labels.")
     if groups is not None and np.shape(groups) != (len(labels),):
         raise UserError(
             f"groups must hold one id for each of the {len(labels)} samples, not an array of shape {np.shape(groups)}."
         )
-    if len(labels) < FEWEST_PROBES:
-        raise UserError(f"the probe has {len(labels)} samples: a measure needs at least {FEWEST_PROBES}.")
+    if len(labels) < FEWEST_SAMPLES:
+        raise UserError(f"there are {len(labels)} samples: a measure needs at least {FEWEST_SAMPLES}.")
     given = torch.as_tensor(np.array(inputs, np.float64), device=device)
     given = given[:, None] if given.ndim == 1 else given
     if not bool(torch.isfinite(given).all()):
-        raise UserError("the probe's inputs hold NaN or infinity.")
+        raise UserError("the inputs hold NaN or infinity.")
     given = within_reach(given)
     # a constant column less its mean is a rounding error, which would be taken for something to decode
     flat = given.flatten(1)
@@ -179,9 +179,10 @@ def prepare(inputs: np.ndarray, labels: np.ndarray, device: torch.device, groups
     occurring, counted = np.unique(labels, return_inverse=True)
     together, note = None, ""
     if groups is None:
-        groups, note = copies(flat.cpu().numpy(), FEWEST_PROBES)
-        # held out by input, classes that one input alone has could not be decoded: such inputs are values, not copies
-        if groups is not None and int((~lonely(counted, groups)).sum()) < FEWEST_PROBES:
+        groups, note = copies(flat.cpu().numpy(), FEWEST_SAMPLES)
+        # where copies are left out together, classes that one input alone has could not be decoded: such inputs are
+        # values, not copies
+        if groups is not None and int((~lonely(counted, groups)).sum()) < FEWEST_SAMPLES:
             groups, note = None, FEW_VALUES
     if groups is not None:
         together = in_order(torch.as_tensor(np.unique(groups, return_inverse=True)[1], device=device))

@@ -1,6 +1,6 @@
-"""Does the shortcut cause it: the reference shortcut less each other one, paired by seed and by part of the probe.
+"""Does the shortcut cause it: the reference shortcut less each other one, paired by seed and part of the images.
 
-Seeds share their data order and the probe is one, so a paired difference is surer than the difference of two
+Seeds share their data order and the held-out images, so a paired difference is surer than the difference of two
 intervals. At the last block p-values are adjusted (Holm 1979, Scandinavian Journal of Statistics 6, 65): fit depth and
 compression height are one family of tests over all architectures and shortcuts, every other quantity is a
 family of its own. Elsewhere they stay as they are, and `p_adjusted` is null: those rows explore.
@@ -30,7 +30,7 @@ class Pair:
 
     @property
     def is_crossed(self) -> bool:
-        """Whether values of the same seeds and parts of the probe can be subtracted one by one."""
+        """Whether values of the same seeds and parts of the held-out images can be subtracted one by one."""
         one, two = self.reference.x.values.shape, self.other.x.values.shape
         return (one[0], one[2]) == (two[0], two[2]) and one[0] * one[2] > 1
 

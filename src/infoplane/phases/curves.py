@@ -1,7 +1,7 @@
 """From the tidy table of measures to arrays that can be resampled: one `Cell` per network, shortcut and site.
 
 Every curve is turned so that learning about X or Y is a fall: Z-X and Z-Y as they are, information with its sign
-turned. A cell holds all seeds, so that its checkpoints and its parts of the probe line up.
+turned. A cell holds all seeds, so that its checkpoints and its parts of the held-out images line up.
 """
 
 import re

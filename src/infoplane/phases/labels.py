@@ -58,7 +58,7 @@ def basis(curve: Curve) -> str:
     """What the intervals of a curve know of, best first."""
     seeds = len(curve.values) > 1
     if curve.has_blocks:
-        return "probes x seeds" if seeds else "probes"
+        return "samples x seeds" if seeds else "samples"
     if seeds:
         return "seeds"
     return "standard errors" if np.isfinite(curve.stderr).all() else "roughness"

@@ -15,8 +15,8 @@ from infoplane.phases import labels
 from infoplane.phases.curves import Array, Cell
 
 NOISE = {
-    "probes x seeds": "own residuals of seeds and of parts of the probe",
-    "probes": "own residuals of parts of the probe",
+    "samples x seeds": "own residuals of seeds and of parts of the held-out images",
+    "samples": "own residuals of parts of the held-out images",
     "seeds": "own residuals of seeds",
     "standard errors": "normal, by the standard errors",
     "roughness": "normal, by the roughness of the curve",

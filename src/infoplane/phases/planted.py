@@ -1,7 +1,7 @@
 """Curves with a known turn, fit depth, compression height and noise, to see how often the analysis is right.
 
-A planted value is  shape(checkpoint) + block effect + noise, and the noise has four parts: of the probe (shared by
-seeds), of the seed (shared by the probe), of each seed and block, and of the size of a seed's phases; the first three
+A planted value is  shape(checkpoint) + block effect + noise, and the noise has four parts: of the samples (shared by
+seeds), of the seed (shared by the samples), of each seed and block, and of the size of a seed's phases; the first three
 are correlated over checkpoints (an autoregression of order 1). On the scale of Z-X, 0 to 1.
 """
 
@@ -35,7 +35,7 @@ STRAIGHT = ("drift up", "drift down")
 class Noise:
     """Standard deviations at one block of one seed, and the correlation of neighbouring checkpoints."""
 
-    probe: float = 0.02
+    samples: float = 0.02
     seed: float = 0.005
     both: float = 0.01
     size: float = 0.1
@@ -68,7 +68,7 @@ QUANTITIES = ("fit_depth", "compression_height", "turn")
 
 @dataclass(frozen=True)
 class Planted:
-    """values: (count, seeds, checkpoints, blocks); own: each seed's curve at endless probes; curve: over all seeds."""
+    """values: (count, seeds, checkpoints, blocks); own: each seed's curve at endless samples; curve: over all seeds."""
 
     values: Array
     own: Array
@@ -129,7 +129,7 @@ def plant(
 
     sizes = 1 + noise.size * generator.standard_normal((count, seeds, 1, 1))
     own = curve[0] + sizes * (curve - curve[0])[:, None] + wander(noise.seed, count, seeds, 1)
-    values = own + wander(noise.probe, count, 1, blocks) + wander(noise.both, count, seeds, blocks)
+    values = own + wander(noise.samples, count, 1, blocks) + wander(noise.both, count, seeds, blocks)
     values = values + noise.difficulty * generator.standard_normal((count, 1, 1, blocks))
     known = np.full((seeds, checkpoints), np.nan) if stderr is None else stderr
     return Planted(mending.mend(_spoilt(values, noise, generator), known)[0], own[..., 0], curve)
@@ -189,13 +189,13 @@ BARE: dict[str, Noise] = {
     "outlier": _bare(0.01, outlier=0.2),
     "missing": _bare(0.01, missing=0.2),
 }
-"""Noise of curves without parts of the probe."""
+"""Noise of curves without parts of the held-out images."""
 
 
 def study_bare(
     count: int, seeds: int, noise: Noise, known: bool = False, checkpoints: int = 12, level: float = 0.95
 ) -> list[dict[str, Any]]:
-    """The same without parts of the probe, one row per shape.
+    """The same without parts of the held-out images, one row per shape.
 
     known: one seed's noise is given as its standard error; else it is guessed from its curve.
     """

@@ -1,4 +1,4 @@
-"""How sure a mean over seeds and parts of the probe is: crossed variances, few seeds allowed for.
+"""How sure a mean over seeds and parts of the held-out images is: crossed variances, few seeds allowed for.
 
 A value is a mean over seeds x blocks, d[s, b]. Resampling both (the pigeonhole bootstrap of Owen 2007, Annals of
 Applied Statistics 1, 386) has a variance that can be written down, so it is written down: no resample is drawn, the
@@ -57,7 +57,7 @@ class Mean:
         return replace(self, stderr=np.hypot(self.stderr, stderr))
 
     def together(self, stderr: float, df: float) -> "Mean":
-        """With the error of the probe besides that of seeds, of so many degrees of freedom."""
+        """With the error of the held-out images besides that of seeds, of so many degrees of freedom."""
         both = self.stderr**2 + stderr**2
         weight = np.divide(self.stderr**2, both, out=np.zeros_like(both), where=both > 0)
         return replace(self, stderr=np.sqrt(both), df_blocks=np.full(self.value.shape, df), weight=weight)

@@ -42,7 +42,7 @@ PHASES: Columns = {
     "loss_gap": pl.Float64,  # validation loss less training loss, nats, at the last step
     "seeds": pl.Int64,
     "blocks": pl.Int64,
-    "basis": pl.String,  # what the intervals know of: probes x seeds, probes, seeds, standard errors, roughness
+    "basis": pl.String,  # what the intervals know of: samples x seeds, samples, seeds, standard errors, roughness
     "note": pl.String,
 }
 """One row per architecture, shortcut, family and site, for every seed and over all seeds."""
@@ -114,7 +114,7 @@ BLOCKS: Columns = {
     **_with_interval("recovered"),  # Z-X of s + f less that without what of f points against s
     **_with_interval("variance_ratio"),  # Var(f) / Var(s)
     "margin": pl.Float64,
-    "basis": pl.String,  # what the interval of compression knows of: probes, seeds, or both
+    "basis": pl.String,  # what the interval of compression knows of: samples, seeds, or both
 }
 """How each residual addition compresses, where the anatomy was measured."""
 

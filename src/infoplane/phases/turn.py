@@ -1,10 +1,10 @@
 """Where a curve turns, chosen on one part of the data and judged on another.
 
 The lowest of several noisy points is too low: whoever chooses it and reads it on the same data finds a fit where
-there is none. So the parts of the probe, and the seeds where there are four or more, are halved, the turn is chosen on
-one half of both and read on the other half of both, all ways round, over several fixed halvings; every value is read
-equally often. This is cross-fitting (Chernozhukov et al. 2018, Econometrics Journal 21, C1) of an argmin. Where a
-single curve is all there is, but its noise is known, it is thinned: y + e and y - e are independent when e is drawn
+there is none. So the parts of the held-out images, and the seeds where there are four or more, are halved, the turn is
+chosen on one half of both and read on the other half of both, all ways round, over several fixed halvings; every value
+is read equally often. This is cross-fitting (Chernozhukov et al. 2018, Econometrics Journal 21, C1) of an argmin. Where
+a single curve is all there is, but its noise is known, it is thinned: y + e and y - e are independent when e is drawn
 like the noise of y (Oliveira, Lei and Tibshirani 2021, arXiv:2111.09447).
 
 Axes throughout: curve (any number, analysed alike), seed, checkpoint, block.

@@ -36,7 +36,7 @@ VERDICTS: Columns = {
     "p_adjusted": pl.Float64,  # against the boundary of what is claimed, for all comparisons of all claims
     "margin": pl.Float64,  # a share of the measure's reference
     "verdict": pl.String,
-    "n": pl.Int64,  # probes
+    "n": pl.Int64,  # samples
     "seeds": pl.Int64,
     "note": pl.String,
     "overall": pl.Boolean,  # whether this row is the whole claim's verdict

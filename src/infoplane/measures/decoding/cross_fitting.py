@@ -15,7 +15,7 @@ class Splits:
     """The samples of every decoder: repeats of a fold share its test part and differ in the validation part.
 
     A split's number is fold * repeats + repeat. training: (splits, T). validation: (splits, V). test: the positions
-    of each fold's held-out samples. Where parts differ in length, training leaves some out.
+    of each fold's left-out samples. Where parts differ in length, training leaves some out.
     """
 
     training: Tensor
@@ -38,15 +38,15 @@ def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, see
     that belong together are in one part; then only folds are stratified, and parts are as long as the shortest. Raises
     `UserError` when there are fewer samples than folds.
     """
-    held_out = targets.folds(folds, seed).cpu().numpy()
+    left_out = targets.folds(folds, seed).cpu().numpy()
     labels = targets.labels.cpu().numpy()
-    fewest = min(int(((held_out >= 0) & (held_out != fold)).sum()) for fold in range(folds))
+    fewest = min(int(((left_out >= 0) & (left_out != fold)).sum()) for fold in range(folds))
     stopping = max(1, round(validation * fewest))
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     groups = None if targets.groups is None else targets.groups.cpu().numpy()
     for fold in range(folds):
-        others = np.flatnonzero(held_out != fold)
-        several = np.flatnonzero((held_out != fold) & (held_out >= 0))
+        others = np.flatnonzero(left_out != fold)
+        several = np.flatnonzero((left_out != fold) & (left_out >= 0))
         if groups is not None:
             for chosen in _by_groups(groups[several], stopping, repeats, np.random.default_rng([seed, fold])):
                 stop = several[chosen]
@@ -70,7 +70,7 @@ def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, see
     return Splits(
         torch.as_tensor(np.stack(training), device=device),
         torch.as_tensor(np.stack([stop[:stopping] for _, stop in parts]), device=device),
-        [torch.as_tensor(np.flatnonzero(held_out == fold), device=device) for fold in range(folds)],
+        [torch.as_tensor(np.flatnonzero(left_out == fold), device=device) for fold in range(folds)],
         repeats,
     )
 

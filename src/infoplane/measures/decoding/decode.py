@@ -98,8 +98,8 @@ def decode(
     if kernel is not kernels.x:
         bases = list(kernel.parts(parts))
     zy = _zy(_described(zy, kernel, view), kernel, tried[best], targets, parts, bases, search)
-    choice, held_out = tried[best]
-    return [zx, replace(zy, note=_joined(zy.note, one_unit.note(flat, targets, held_out, choice.losses)))]
+    choice, left_out = tried[best]
+    return [zx, replace(zy, note=_joined(zy.note, one_unit.note(flat, targets, left_out, choice.losses)))]
 
 
 def knowing_nothing(zx: Estimate, zy: Estimate, targets: Targets) -> list[Estimate]:
@@ -155,9 +155,9 @@ def _zy(
     bases: list[Basis],
     search: Search,
 ) -> Estimate:
-    """Mean held-out cross-entropy of kernel logistic regression, nats; found: its ridge, and each sample's fold."""
-    choice, held_out = found
-    judged, alone = held_out >= 0, int((held_out < 0).sum())
+    """Mean left-out cross-entropy of kernel logistic regression, nats; found: its ridge, and each sample's fold."""
+    choice, left_out = found
+    judged, alone = left_out >= 0, int((left_out < 0).sum())
     groups = targets.groups
     zy = replace(
         zy,
@@ -166,32 +166,32 @@ def _zy(
         ridge=choice.ridge,
         folds=search.folds,
         edge=_edges(choice, kernel),
-        note=_joined(choice.note, f"alone in their class and never held out: {alone}" if alone else "", targets.note),
+        note=_joined(choice.note, f"alone in their class and never left out: {alone}" if alone else "", targets.note),
         blocks=blocks(choice.losses, torch.nonzero(judged)[:, 0], len(choice.losses), groups),
     )
 
     def losses(some: Targets, basis: Basis) -> Tensor:
         return _in_place(*_cross_validated(some, basis, search))
 
-    return _extrapolated(zy, zy_limit(_in_place(choice, held_out), targets, parts, losses, bases) if parts else None)
+    return _extrapolated(zy, zy_limit(_in_place(choice, left_out), targets, parts, losses, bases) if parts else None)
 
 
 def _cross_validated(targets: Targets, basis: Basis, search: Search) -> tuple[Choice, Tensor]:
-    """The logistic regression of the best ridge, and the fold in which each sample was held out."""
-    held_out = targets.folds(search.folds, search.seed)
-    training = (held_out[None] != torch.arange(search.folds, device=held_out.device)[:, None]).double()
+    """The logistic regression of the best ridge, and the fold in which each sample was left out."""
+    left_out = targets.folds(search.folds, search.seed)
+    training = (left_out[None] != torch.arange(search.folds, device=left_out.device)[:, None]).double()
     posed = problem(basis, targets.one_hot, training, SOLVER_DTYPE)
-    return cross_validate(posed, targets.labels, held_out, search.ridges, TOLERANCE), held_out
+    return cross_validate(posed, targets.labels, left_out, search.ridges, TOLERANCE), left_out
 
 
 def _joined(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
-def _in_place(choice: Choice, held_out: Tensor) -> Tensor:
-    """The loss of every sample, NaN where it was never held out."""
-    losses = choice.losses.new_full((len(held_out),), torch.nan)
-    losses[held_out >= 0] = choice.losses
+def _in_place(choice: Choice, left_out: Tensor) -> Tensor:
+    """The loss of every sample, NaN where it was never left out."""
+    losses = choice.losses.new_full((len(left_out),), torch.nan)
+    losses[left_out >= 0] = choice.losses
     return losses
 
 

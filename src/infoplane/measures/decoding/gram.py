@@ -19,7 +19,7 @@ ROUNDING_OF_DOUBLES = 4 * torch.finfo(torch.float64).eps
 """The same of a feature whose values are no float32."""
 
 SAME = 1e-12
-"""Squared distance per feature below which two probes are the same point."""
+"""Squared distance per feature below which two samples are the same point."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ def _exact(z: Tensor) -> bool:
 
 
 def squared_distances(gram: Gram) -> Tensor:
-    """Squared Euclidean distances per feature between standardised probes, shape (n, n)."""
+    """Squared Euclidean distances per feature between standardised samples, shape (n, n)."""
     norms = gram.products.diagonal()
     distances = (norms[:, None] + norms - 2 * gram.products).clamp_(min=0)
     return distances.fill_diagonal_(0)
 
 
 def median_distance(distances: Tensor) -> Tensor:
-    """Median squared distance over the pairs of probes that differ."""
+    """Median squared distance over the pairs of samples that differ."""
     n = len(distances)
     upper = torch.ones(n, n, dtype=torch.bool, device=distances.device).triu_(1)
     pairs = distances[upper]

@@ -16,7 +16,7 @@ from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.ridge import choose_ridge, constant_losses
 from infoplane.measures.groups import in_order, standard_error
-from infoplane.measures.targets import FEWEST_PROBES, Targets
+from infoplane.measures.targets import FEWEST_SAMPLES, Targets
 
 FAR = 0.25
 SLIGHT = 0.1
@@ -55,12 +55,12 @@ class Limit:
 
 def halves(targets: Targets, folds: int, seed: int) -> list[Tensor]:
     """Positions of the samples of two disjoint halves, stratified by label; none when they could not be decoded."""
-    if targets.n < 2 * max(FEWEST_PROBES, folds):
+    if targets.n < 2 * max(FEWEST_SAMPLES, folds):
         return []
     half = targets.folds(2, seed).clamp(min=0)
     parts = [torch.nonzero(half == which)[:, 0] for which in range(2)]
     # samples alone in their class are all in the first half
-    able = min(map(len, parts)) >= FEWEST_PROBES and all(
+    able = min(map(len, parts)) >= FEWEST_SAMPLES and all(
         _can_be_decoded(targets.only(part), folds, seed) for part in parts
     )
     return parts if able else []
@@ -100,7 +100,7 @@ def zy_limit(
     part_losses: Callable[[Targets, Basis], Tensor],
     bases: Sequence[Basis],
 ) -> Limit | None:
-    """Of held-out cross-entropies, nats: losses of all samples, NaN where a sample was never held out, shape (n,).
+    """Of left-out cross-entropies, nats: losses of all samples, NaN where a sample was never left out, shape (n,).
 
     part_losses: the same of other targets, with a basis on their samples. None where a part has only one class.
     """

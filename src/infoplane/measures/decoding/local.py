@@ -38,43 +38,43 @@ class Local:
         return ["constant", *(f"{k} nearest" for k in self.neighbours), *(f"leaves of {size}" for size in self.leaves)]
 
 
-def squared_losses(z: np.ndarray, x: np.ndarray, held_out: np.ndarray, local: Local) -> tuple[np.ndarray, np.ndarray]:
-    """The held-out squared error of every sample, (n,), and the mean weight of every candidate.
+def squared_losses(z: np.ndarray, x: np.ndarray, left_out: np.ndarray, local: Local) -> tuple[np.ndarray, np.ndarray]:
+    """The left-out squared error of every sample, (n,), and the mean weight of every candidate.
 
-    z: (n, d), float32; x: (n, D), float64; held_out: the fold of every sample, from 0 on, (n,). A fold's candidates are
-    mixed by the convex weights that are best for the samples of all other folds, as they were decoded when held out.
+    z: (n, d), float32; x: (n, D), float64; left_out: the fold of every sample, from 0 on, (n,). A fold's candidates are
+    mixed by the convex weights that are best for the samples of all other folds, as they were decoded when left out.
     """
-    folds, count = int(held_out.max()) + 1, len(local.candidates)
+    folds, count = int(left_out.max()) + 1, len(local.candidates)
     products = np.zeros((len(z), count, count))
     for fold in range(folds):
-        training, test = np.flatnonzero(held_out != fold), np.flatnonzero(held_out == fold)
+        training, test = np.flatnonzero(left_out != fold), np.flatnonzero(left_out == fold)
         errors = np.stack([decoded - x[test] for decoded in _regressed(z, x, training, test, local)])
         products[test] = np.einsum("and,bnd->nab", errors, errors, optimize=True)
     losses, mean = np.zeros(len(z)), np.zeros(count)
     for fold in range(folds):
-        weights = quadratic_weights(torch.as_tensor(products[held_out != fold].sum(0))).numpy()
-        losses[held_out == fold] = np.einsum("a,nab,b->n", weights, products[held_out == fold], weights)
+        weights = quadratic_weights(torch.as_tensor(products[left_out != fold].sum(0))).numpy()
+        losses[left_out == fold] = np.einsum("a,nab,b->n", weights, products[left_out == fold], weights)
         mean += weights / folds
     return losses.clip(min=0), mean
 
 
-def label_losses(z: np.ndarray, y: np.ndarray, held_out: np.ndarray, local: Local) -> tuple[np.ndarray, np.ndarray]:
-    """-log p(y|z) of every sample, nats, (n,), NaN where it is never held out (-1), and the candidates' mean weights.
+def label_losses(z: np.ndarray, y: np.ndarray, left_out: np.ndarray, local: Local) -> tuple[np.ndarray, np.ndarray]:
+    """-log p(y|z) of every sample, nats, (n,), NaN where it is never left out (-1), and the candidates' mean weights.
 
     z: (n, d), float32; y: classes from 0 on, (n,). Probabilities are shares among neighbours and in leaves, mixed with
     the classes' frequencies by the weights under which the samples of all other folds are most likely.
     """
-    folds, classes = int(held_out.max()) + 1, int(y.max()) + 1
+    folds, classes = int(left_out.max()) + 1, int(y.max()) + 1
     given = np.zeros((len(local.candidates), len(z)))
     for fold in range(folds):
-        training, test = np.flatnonzero(held_out != fold), np.flatnonzero(held_out == fold)
+        training, test = np.flatnonzero(left_out != fold), np.flatnonzero(left_out == fold)
         for row, shares in zip(given, _classified(z, y, classes, training, test, local), strict=True):
             row[test] = shares[np.arange(len(test)), y[test]]
     losses, mean = np.full(len(z), np.nan), np.zeros(len(given))
     for fold in range(folds):
-        others = (held_out != fold) & (held_out >= 0)
+        others = (left_out != fold) & (left_out >= 0)
         weights = likelihood_weights(torch.as_tensor(given[:, others])[None])[0].numpy()
-        losses[held_out == fold] = -np.log(weights @ given[:, held_out == fold])
+        losses[left_out == fold] = -np.log(weights @ given[:, left_out == fold])
         mean += weights / folds
     return losses, mean
 

@@ -242,10 +242,10 @@ def _line_search(
     return step, moved, p
 
 
-def held_out_losses(logits: Tensor, labels: Tensor, folds: Tensor) -> Tensor:
+def left_out_losses(logits: Tensor, labels: Tensor, folds: Tensor) -> Tensor:
     """Cross-entropy in nats, never clipped, of every sample under the decoder of the fold that held it out.
 
-    Shape (number of samples that some fold held out,), float64.
+    Shape (number of samples that some fold left out,), float64.
     """
     rows = torch.nonzero(folds >= 0)[:, 0]
     own = logits[folds[rows], :, rows].double()
@@ -255,13 +255,13 @@ def held_out_losses(logits: Tensor, labels: Tensor, folds: Tensor) -> Tensor:
 def cross_validate(
     problem: Problem, labels: Tensor, folds: Tensor, ridges: Sequence[float], tolerance: float
 ) -> Choice:
-    """The ridge with the least held-out cross-entropy: down a grid until it has passed, then one parabolic step.
+    """The ridge with the least left-out cross-entropy: down a grid until it has passed, then one parabolic step.
 
     While no ridge beats the constant predictor, only clear overfitting ends the search: what is to be learnt may be
     out of a strong ridge's reach (the parity of bits under a wide kernel).
     """
     start = before = constant_fit(problem)
-    constant = Choice(held_out_losses(start.logits, labels, folds), math.inf, "")
+    constant = Choice(left_out_losses(start.logits, labels, folds), math.inf, "")
     nothing = float(constant.losses.mean())
     tried: list[tuple[Fit, Choice]] = []
     means: list[float] = []
@@ -292,4 +292,4 @@ def _extrapolate(before: Fit, now: Fit) -> Fit:
 
 def _choice(fitted: Fit, labels: Tensor, folds: Tensor, ridge: float) -> Choice:
     note = "" if fitted.converged else "logistic regression not converged"
-    return Choice(held_out_losses(fitted.logits, labels, folds), ridge, "", note)
+    return Choice(left_out_losses(fitted.logits, labels, folds), ridge, "", note)

@@ -1,4 +1,4 @@
-"""From the activations of a site to held-out predictions by decoder networks, all checkpoints trained as one stack.
+"""From the activations of a site to left-out predictions by decoder networks, all checkpoints trained as one stack.
 
 Per split (a fold and a repeat) a network is trained, and mixed with a linear decoder and the constant predictor by
 weights chosen on the split's validation samples. A fold's prediction is the mean over its repeats.
@@ -49,9 +49,9 @@ class Trained:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Held-out predictions of one activation, judged.
+    """Left-out predictions of one activation, judged.
 
-    losses, constant: of every sample that was held out, under the mixture and under the constant predictor. alone:
+    losses, constant: of every sample that was left out, under the mixture and under the constant predictor. alone:
     the mean loss of linear decoders and of networks, each alone, and of every repeat of the mixture. shares: mean
     weights of the constant, the linear decoder and the network in the mixture.
     """

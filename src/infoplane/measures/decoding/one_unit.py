@@ -16,10 +16,10 @@ ROUNDING = 1e-9
 """A unit whose variance is below this share of its mean square is constant but for rounding."""
 
 
-def note(z: Tensor, targets: Targets, held_out: Tensor, losses: Tensor) -> str:
+def note(z: Tensor, targets: Targets, left_out: Tensor, losses: Tensor) -> str:
     """Name the value of the best single unit where it is clearly below the decoder's; else say nothing.
 
-    z: activations, (n, d); held_out: the fold of every sample, -1 where it is in none, (n,); losses: cross-entropy of
+    z: activations, (n, d); left_out: the fold of every sample, -1 where it is in none, (n,); losses: cross-entropy of
     every judged sample by the decoder of all units, nats, (m,). Of every fold, the unit whose class means differ most
     in the other folds (analysis of variance, F) decodes the label by normal densities of one variance. Where there are
     fewer units than half of the samples a decoder of all of them can do that too, and nothing is searched.
@@ -27,9 +27,9 @@ def note(z: Tensor, targets: Targets, held_out: Tensor, losses: Tensor) -> str:
     n, d = z.shape
     if d <= n // 2:
         return ""
-    z, held_out, losses = (one.to(targets.labels.device) for one in (z, held_out, losses))
-    single = _losses(z, targets, held_out)
-    judged = held_out >= 0
+    z, left_out, losses = (one.to(targets.labels.device) for one in (z, left_out, losses))
+    single = _losses(z, targets, left_out)
+    judged = left_out >= 0
     gained = losses - single[judged]
     groups = None if targets.groups is None else targets.groups[judged]
     if float(gained.mean()) <= max(SLIGHT, CLEAR * standard_error(gained, groups)):
@@ -38,10 +38,10 @@ def note(z: Tensor, targets: Targets, held_out: Tensor, losses: Tensor) -> str:
     return f"too few samples for {d} units: one unit alone, found in the training folds, gives {value:.3g} nats"
 
 
-def _losses(z: Tensor, targets: Targets, held_out: Tensor) -> Tensor:
+def _losses(z: Tensor, targets: Targets, left_out: Tensor) -> Tensor:
     """Cross-entropy of every sample by the best unit of the other folds, nats, (n,); of no meaning where in no fold."""
-    folds, n, classes = int(held_out.max()) + 1, len(z), targets.classes
-    training = (held_out[None] != torch.arange(folds, device=z.device)[:, None]).double()
+    folds, n, classes = int(left_out.max()) + 1, len(z), targets.classes
+    training = (left_out[None] != torch.arange(folds, device=z.device)[:, None]).double()
     members = training[:, None] * targets.one_hot
     sizes = members.sum(2)
     best = z.new_full((folds,), -1, dtype=torch.float64)
@@ -63,4 +63,4 @@ def _losses(z: Tensor, targets: Targets, held_out: Tensor) -> Tensor:
     scaled = errors / (2 * variance[:, None, None] + torch.finfo(torch.float64).tiny)
     densities = (sizes / sizes.sum(1, keepdim=True)).log()[..., None] - scaled
     surprises = densities.logsumexp(1) - densities.gather(1, targets.labels.expand(folds, 1, n))[:, 0]
-    return surprises.gather(0, held_out.clamp(min=0)[None])[0]
+    return surprises.gather(0, left_out.clamp(min=0)[None])[0]

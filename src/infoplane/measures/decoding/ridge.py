@@ -39,9 +39,9 @@ MOST_OFTEN = 25
 
 @dataclass(frozen=True)
 class Choice:
-    """A decoder chosen on its held-out losses.
+    """A decoder chosen on its left-out losses.
 
-    losses: of every held-out sample, float64, shape (n,). ridge: ``inf`` for the constant predictor. edge:
+    losses: of every left-out sample, float64, shape (n,). ridge: ``inf`` for the constant predictor. edge:
     ``ridge:low`` when the weakest ridge on offer won. A constant predictor that wins is no edge: nothing lies beyond.
     """
 
@@ -138,7 +138,7 @@ def constant_losses(inputs: Tensor, groups: Tensor | None = None) -> Tensor:
 
 
 def normalised_error(losses: Tensor, constant: Tensor, groups: Tensor | None = None) -> tuple[float, float]:
-    """Held-out squared losses over those of the constant predictor, and the standard error over samples, or groups.
+    """Left-out squared losses over those of the constant predictor, and the standard error over samples, or groups.
 
     The error is of a ratio of two means over the same samples (delta method). losses, constant, groups: shape (n,).
     """

@@ -56,7 +56,7 @@ class Options:
     scales: Annotated[tuple[float, ...], "factors by which the branch is rescaled; none: not at all"] = (0.0, 0.5, 2.0)
     counterfactuals: Annotated[bool, "change the branch and decode again; more than half of the cost"] = True
     folds: Annotated[int, "cross-validation folds of Z-Y and of all counterfactuals"] = 5
-    weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a probe"] = 1e-8
+    weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a sample"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
     seed: Annotated[int, "of the folds and of the permutation of the branch"] = 0
 
@@ -235,7 +235,7 @@ Losses = Callable[[], Tensor]
 def _told(
     name: str, z: Tensor, decoders: Decoders, losses: tuple[Losses, Losses], detail: str, constant: bool
 ) -> Iterator[Estimate]:
-    """Z-X and Z-Y from held-out losses of X and of Y; constant: what was decoded does not vary."""
+    """Z-X and Z-Y from left-out losses of X and of Y; constant: what was decoded does not vary."""
     targets, of_mean = decoders.targets, decoders.constant_x()
     groups = None if targets.groups is None else targets.groups[decoders.folds >= 0]
     more = {"folds": len(decoders.training), "detail": detail}
@@ -251,6 +251,6 @@ def _told(
         elif not known and measure == "zx":
             value, stderr = normalised_error(losses[0](), of_mean, groups)
         elif not known:
-            held_out = losses[1]()
-            value, stderr = float(held_out.mean()), standard_error(held_out, groups)
+            left_out = losses[1]()
+            value, stderr = float(left_out.mean()), standard_error(left_out, groups)
         yield _estimate(f"{measure}_{name}", unit, value, z, reference=reference, stderr=stderr, note=known, **more)

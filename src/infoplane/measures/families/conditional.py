@@ -46,9 +46,9 @@ def added_noise(options: Options, spread: float, d: int) -> float:
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
-    """I(X;Z) and I(X;Z|Y) of activations of shape (n, ...), X being the probes themselves.
+    """I(X;Z) and I(X;Z|Y) of activations of shape (n, ...), X being the samples themselves.
 
-    Noise outside the directions in which the probes differ tells nothing of X, so that a rotation to those loses
+    Noise outside the directions in which the samples differ tells nothing of X, so that a rotation to those loses
     nothing.
     """
     flat = z.flatten(1)

@@ -23,18 +23,18 @@ CLOSE = 1.05
 class Options:
     bandwidths: Annotated[
         tuple[float, ...],
-        "ascending multiples of the median squared distance between two probes; their limit, the linear kernel, "
+        "ascending multiples of the median squared distance between two samples; their limit, the linear kernel, "
         "is always tried too",
     ] = (0.25, 1.0, 4.0, 16.0)
-    screen: Annotated[int, "probes on which all bandwidths are tried; with no more probes than that, all are"] = 150
-    finalists: Annotated[int, "bandwidths that go from there to leave-one-out on all probes"] = 2
+    screen: Annotated[int, "samples on which all bandwidths are tried; with no more samples than that, all are"] = 150
+    finalists: Annotated[int, "bandwidths that go from there to leave-one-out on all samples"] = 2
     folds: Annotated[int, "cross-validation folds of Z-Y (Z-X is leave-one-out)"] = 5
-    weakest_ridge: Annotated[float, "lower end of the ridge grid; the kernel of a probe with itself is 1"] = 1e-8
+    weakest_ridge: Annotated[float, "lower end of the ridge grid; the kernel of a sample with itself is 1"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
-    exact_up_to: Annotated[int, "probes with which nothing is approximated; with more, landmarks"] = 3000
-    landmarks: Annotated[int, "probes that the kernel compares every probe with where it is not exact"] = 1000
-    extrapolate: Annotated[bool, "decode halves of the probes too, for the value at unlimited n"] = True
-    seed: Annotated[int, "of the screened probes, folds, halves and landmarks"] = 0
+    exact_up_to: Annotated[int, "samples with which nothing is approximated; with more, landmarks"] = 3000
+    landmarks: Annotated[int, "samples that the kernel compares every sample with where it is not exact"] = 1000
+    extrapolate: Annotated[bool, "decode halves of the samples too, for the value at unlimited n"] = True
+    seed: Annotated[int, "of the screened samples, folds, halves and landmarks"] = 0
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.bandwidths, self.bandwidths[1:], strict=False))
@@ -42,7 +42,7 @@ class Options:
             len(self.bandwidths) > 0 and self.bandwidths[0] > 0 and rising,
             f"bandwidths must rise from above 0, got {list(self.bandwidths)}",
         )
-        require(self.screen >= 8, f"screen must be at least 8 probes, got {self.screen}")
+        require(self.screen >= 8, f"screen must be at least 8 samples, got {self.screen}")
         require(self.finalists >= 1, f"finalists must be at least 1, got {self.finalists}")
         require(self.folds >= 2, f"folds must be at least 2, got {self.folds}")
         require(
@@ -108,7 +108,7 @@ class _Widths:
         self._known: dict[float, Kernel] = {}
 
     def __getitem__(self, width: float) -> Kernel:
-        """The kernel on all probes."""
+        """The kernel on all samples."""
         if width not in self._known:
             edge = "bandwidth:low" if width == self.narrowest else ""
             self._known[width] = replace(self.view.kernel(width), bandwidth=width, edge=edge)

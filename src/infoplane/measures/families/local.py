@@ -46,7 +46,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     The decoders are mixed by weights chosen on other folds than the one that is judged, the constant predictor and the
     classes' frequencies among them, so that values stay near the reference where nothing can be decoded.
     """
-    held_out = targets.folds(options.folds, options.seed).cpu()
+    left_out = targets.folds(options.folds, options.seed).cpu()
     flat = z.flatten(1)
     n, d = flat.shape
     zx = Estimate(measure="zx", unit="nmse", value=None, reference=1.0, n=n, d=d, folds=options.folds)
@@ -59,17 +59,17 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         return knowing_nothing(zx, zy, targets)
     local = Local(options.neighbours, options.leaves, options.trees, options.columns, options.seed)
     seen = features.cpu().numpy()
-    return [_zx(zx, seen, targets, held_out, local), _zy(zy, seen, targets, held_out, local)]
+    return [_zx(zx, seen, targets, left_out, local), _zy(zy, seen, targets, left_out, local)]
 
 
-def _zx(zx: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: Local) -> Estimate:
+def _zx(zx: Estimate, z: np.ndarray, targets: Targets, left_out: Tensor, local: Local) -> Estimate:
     inputs, groups = targets.inputs.cpu(), _groups(targets)
     constant = constant_losses(inputs, groups)
     if not float(constant.sum()) > 0:
         return replace(zx, note="constant input")
-    # what is alone in its class is held out too, for X needs no class; groups stay together
+    # what is alone in its class is left out too, for X needs no class; groups stay together
     together = torch.arange(zx.n) if groups is None else groups
-    everyone = torch.where(held_out < 0, together % (int(held_out.max()) + 1), held_out)
+    everyone = torch.where(left_out < 0, together % (int(left_out.max()) + 1), left_out)
     found, weights = squared_losses(z, inputs.numpy(), everyone.numpy(), local)
     losses = torch.as_tensor(found)
     value, stderr = normalised_error(losses, constant, groups)
@@ -83,15 +83,15 @@ def _zx(zx: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: 
     )
 
 
-def _zy(zy: Estimate, z: np.ndarray, targets: Targets, held_out: Tensor, local: Local) -> Estimate:
+def _zy(zy: Estimate, z: np.ndarray, targets: Targets, left_out: Tensor, local: Local) -> Estimate:
     if targets.classes == 1:
         return one_class(zy)
-    found, weights = label_losses(z, targets.labels.cpu().numpy(), held_out.numpy(), local)
-    judged = torch.nonzero(held_out >= 0)[:, 0]
+    found, weights = label_losses(z, targets.labels.cpu().numpy(), left_out.numpy(), local)
+    judged = torch.nonzero(left_out >= 0)[:, 0]
     losses = torch.as_tensor(found)[judged]
-    alone = f"alone in their class and never held out: {zy.n - len(judged)}" if len(judged) < zy.n else ""
+    alone = f"alone in their class and never left out: {zy.n - len(judged)}" if len(judged) < zy.n else ""
     groups = _groups(targets)
-    unit = one_unit.note(torch.as_tensor(z), targets, held_out, losses)
+    unit = one_unit.note(torch.as_tensor(z), targets, left_out, losses)
     return replace(
         zy,
         value=float(losses.mean()),

@@ -48,7 +48,7 @@ class Options:
         "of I(X;Z): Kraskov et al.'s first or second, or Kozachenko-Leonenko entropies, plain or weighted",
     ] = "weighted_kl"
     k: Annotated[
-        int, "neighbours; 0: 20 for weighted_kl, 3 for kl, 1 for ksg1 and ksg2; never more than a tenth of the probes"
+        int, "neighbours; 0: 20 for weighted_kl, 3 for kl, 1 for ksg1 and ksg2; never more than a tenth of the samples"
     ] = 0
     classes: Annotated[
         Literal["ross", "kl", "weighted_kl"],
@@ -164,7 +164,7 @@ def _told(
         detail |= {"calibrated_at": tried.truth}
         # what may be all that there is, is not more than can be told
         if tried.beyond and found.value + SURE * found.stderr < most:
-            notes.append(f"saturated: more than this estimator can tell from {n} probes")
+            notes.append(f"saturated: more than this estimator can tell from {n} samples")
         elif abs(off) > max(SURE * found.stderr, OFF * abs(found.value), LEAST_OFF):
             notes.append(f"off by {off:+.2g} nats on data of known information ({tried.truth:.3g} nats)")
     if max(wide) > options.dimensions and options.compress != "none":

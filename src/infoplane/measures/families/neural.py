@@ -209,7 +209,7 @@ def _estimate(
     targets: Targets,
 ) -> Estimate:
     """The value with its standard error over samples, and how training went in ``detail``."""
-    count, held_out = len(splits), len(judged.losses)
+    count, left_out = len(splits), len(judged.losses)
     own, tested = slice(place * count, (place + 1) * count), torch.cat(splits.test)
     groups = None if targets.groups is None else targets.groups[tested]
     if blank.unit == "nmse":
@@ -217,14 +217,14 @@ def _estimate(
         total = float(judged.constant.sum())
     else:
         value, stderr = float(judged.losses.mean()), standard_error(judged.losses, groups)
-        total = held_out
+        total = left_out
     notes = [outlying(judged.constant)] if blank.unit == "nmse" else []
     diverged = int(fit.diverged[own].sum())
     at_limit = float(fit.limited[own].double().mean())
     if diverged:
         notes.append(f"decoder networks that diverged: {diverged} of {count}")
-    if alone := blank.n - held_out:
-        notes.append(f"alone in their class and never held out: {alone}")
+    if alone := blank.n - left_out:
+        notes.append(f"alone in their class and never left out: {alone}")
     repeats = torch.tensor(judged.repeats, dtype=torch.float64)
     constant, linear, network = judged.shares
     mixture = {"constant": constant, "linear": linear, "network": network}

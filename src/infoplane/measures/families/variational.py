@@ -1,4 +1,4 @@
-"""A variational lower bound of I(X;Z) in nats: InfoNCE, by a critic tested on probes that it was not trained on."""
+"""A variational lower bound of I(X;Z) in nats: InfoNCE, by a critic tested on samples that it was not trained on."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -26,8 +26,8 @@ class Options:
     batch: Annotated[int, "pairs in a training step"] = 128
     steps: Annotated[int, "training steps at most"] = 1000
     learning_rate: Annotated[float, "of Adam"] = 1e-3
-    held_out: Annotated[
-        float, "share of the probes that the bound is evaluated on; log of their number is its limit"
+    left_out: Annotated[
+        float, "share of the samples that the bound is evaluated on; log of their number is its limit"
     ] = 0.4
     seed: Annotated[int, "of the split, the critic and its batches"] = 0
 
@@ -35,7 +35,7 @@ class Options:
         require_positive(self, "dimensions", "hidden", "width", "steps")
         require(self.batch >= 2, f"batch must be at least 2, got {self.batch}")
         require(self.learning_rate > 0, f"learning_rate must be above 0, got {self.learning_rate}")
-        require(0 < self.held_out < 0.9, f"held_out must be between 0 and 0.9, got {self.held_out}")
+        require(0 < self.left_out < 0.9, f"left_out must be between 0 and 0.9, got {self.left_out}")
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
@@ -55,7 +55,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         batch=options.batch,
         steps=options.steps,
         learning_rate=options.learning_rate,
-        held_out=options.held_out,
+        left_out=options.left_out,
     )
     try:
         found = infonce(x.code, code.code, critic, options.seed, targets.groups)

@@ -155,7 +155,7 @@ def _flat(z: Array) -> np.ndarray:
 def information_of_cells(cells: Groups, inputs: Groups, labels: Groups, corrected: bool = False) -> BinnedInformation:
     """I(X;Z) and I(Z;Y) from which samples share a cell, an input and a label.
 
-    corrected: each entropy raised by its first-order bias (`miller_madow`), where the probes are a sample and most
+    corrected: each entropy raised by its first-order bias (`miller_madow`), where the samples are a sample and most
     cells hold several; not where they are all there is.
     """
     n, both = len(cells.labels), joint_sizes(cells, labels)

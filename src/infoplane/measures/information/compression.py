@@ -24,7 +24,7 @@ READ = 64
 HIDDEN = 64
 STEPS, BATCH, LEARNING_RATE = 1000, 256, 3e-3
 CHECK, PATIENCE = 25, 5
-"""Steps between looks at the held-out tenth, and looks without progress after which training ends."""
+"""Steps between looks at the left-out tenth, and looks without progress after which training ends."""
 
 
 class Noises(NamedTuple):
@@ -144,7 +144,7 @@ def autoencoder_code(z: Tensor, dimensions: int, seed: int = 0, noises: Noises =
         return torch.nn.functional.gelu(code @ weights[2] + biases[2]) @ weights[3] + biases[3]
 
     order = torch.randperm(n, generator=random).to(inputs.device)
-    held_out, learned = inputs[order[: max(1, n // 10)]], inputs[order[max(1, n // 10) :]]
+    left_out, learned = inputs[order[: max(1, n // 10)]], inputs[order[max(1, n // 10) :]]
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
     least, best, since = math.inf, [p.detach().clone() for p in parameters], 0
     for step in range(STEPS):
@@ -156,7 +156,7 @@ def autoencoder_code(z: Tensor, dimensions: int, seed: int = 0, noises: Noises =
         optimizer.step()
         if step % CHECK == CHECK - 1:
             with torch.no_grad():
-                error = float((decode(encode(held_out)) - held_out).square().mean())
+                error = float((decode(encode(left_out)) - left_out).square().mean())
             since = 0 if error < least else since + 1
             if error < least:
                 least, best = error, [p.detach().clone() for p in parameters]

@@ -30,7 +30,7 @@ class Critic:
     learning_rate: float = 1e-3
     patience: int = 8
     """Looks at the validation part without progress after which training ends; one look every 25 steps."""
-    held_out: float = 0.4
+    left_out: float = 0.4
     """Share of the samples that the bound is evaluated on; a quarter of the others decide when to stop."""
 
 
@@ -40,7 +40,7 @@ CRITIC = Critic()
 def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0, groups: Tensor | None = None) -> Information:
     """A lower bound of I(X;Z) in nats; samples of shape (n,) or (n, d), n at least 16.
 
-    mean_i [f(x_i, z_i) - log mean_j exp f(x_i, z_j)] over all m held-out samples at once: in expectation at most
+    mean_i [f(x_i, z_i) - log mean_j exp f(x_i, z_j)] over all m left-out samples at once: in expectation at most
     I(X;Z), and never more than log m; noted when it is above `SATURATED` of that. A critic that is worse than none
     is taken to be none (0). Every column is standardised. Deterministic for a seed on one device. Constant columns
     are left out; 0 where nothing else is left. groups: ids from 0 on of samples that belong together, shape (n,): the
@@ -58,7 +58,7 @@ def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0, groups
     order = torch.randperm(len(x), generator=random)
     if groups is not None:
         order = torch.randperm(int(groups.max()) + 1, generator=random)[groups.cpu()].argsort(stable=True)
-    tested = max(4, round(len(x) * critic.held_out))
+    tested = max(4, round(len(x) * critic.left_out))
     stopping = max(4, (len(x) - tested) // 4)
     parts = order.split([tested, stopping, len(x) - tested - stopping])
     sides = [((side - side.mean(0)) / side.std(0)).float() for side in (x, z)]

@@ -70,7 +70,7 @@ def unexplained_error(squared_correlation: float, pairs: int) -> float:
 
 
 def counting_excess(counts: np.ndarray) -> float:
-    """By how much held-out cross-entropy exceeds H(Y|Z) in the best rule of counting, nats; counts: (z, y) of a sample.
+    """By how much left-out cross-entropy exceeds H(Y|Z) in the best rule of counting, nats; counts: (z, y) of a sample.
 
     The rule is p(y|z) = (c_zy + b) / (c_z + K b) from the counts of all other samples (leave-one-out, which leaves more
     than any folds), b one constant chosen with the result in view. Where cells are rare this is no small matter: a cell
