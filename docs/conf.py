@@ -21,7 +21,7 @@ project = "infoplane"
 html_title = "infoplane"
 extensions = ["myst_parser"]
 root_doc = "docs/README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "config/README.md", "docs/*.md"]
+include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "config/README.md", "docs/*.md"]
 exclude_patterns = [".*", "results", "datasets", "site", "build", "src", "tests", "bench"]
 
 myst_heading_anchors = 4

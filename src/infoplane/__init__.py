@@ -1,3 +1,3 @@
 """infoplane: how information moves through a neural network while it learns."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
