@@ -3,6 +3,7 @@
 python tests/staleness.py writes the table into docs/staleness.md; a test fails where it is out of date.
 """
 
+import ast
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow import Workflow
+
+from infoplane.config.complete import complete
+from infoplane.config.load import load
 
 REPOSITORY = Path(__file__).parent.parent
 PAGE = REPOSITORY / "docs" / "staleness.md"
@@ -86,12 +90,53 @@ def deleted(name: str) -> Callable[[Workflow], None]:
     return make
 
 
+LABELLED = ("architectures", "shortcuts", "measures", "charts")
+"""Sections whose order is meant."""
+
+
 def moved(workflow: Workflow) -> None:
-    """A comment in the configuration, and another order of its keys."""
-    read = workflow.read()
-    workflow.write(dict(reversed(read.items())))
+    """A comment in the configuration, and another order of its keys, in each other too; but for labels."""
+    workflow.write(turned(workflow.read()))
     with workflow.config.open("a") as file:
         file.write("# a comment\n")
+
+
+def turned(values: dict[str, Any], labels: bool = False) -> dict[str, Any]:
+    """The same mapping with its keys from last to first; labels: but for those of the outermost."""
+    items = list(values.items()) if labels else reversed(values.items())
+    return {
+        key: turned(value, key in LABELLED and not labels) if isinstance(value, dict) else value for key, value in items
+    }
+
+
+def spelt_out(workflow: Workflow) -> None:
+    """Every key and option that was left out, with its default."""
+    workflow.write(complete(load(workflow.read())))
+
+
+def other_order(section: str) -> Callable[[Workflow], None]:
+    def make(workflow: Workflow) -> None:
+        read = workflow.read()
+        workflow.write(read | {section: dict(reversed(read[section].items()))})
+
+    return make
+
+
+def formatted(workflow: Workflow) -> None:
+    """Comments, line breaks and docstrings, in plug-ins, in what they import, and in a script."""
+    package = workflow.root / "src" / "infoplane"
+    plugins = ("models/architectures/mlp", "models/shortcuts/projection", "measures/families/kernel")
+    for name in (*plugins, "charts/gallery/dynamics", "training/run", "tables", "report/page"):
+        path = package / f"{name}.py"
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n\n# a comment\n'A sentence.'\n", encoding="utf-8")
+    script = workflow.root / "scripts" / "train.py"
+    script.write_text(ast.unparse(ast.parse(script.read_text(encoding="utf-8"))), encoding="utf-8")
+
+
+def first_lines(workflow: Workflow) -> None:
+    for name in ("charts/gallery/dynamics", "models/shortcuts/projection"):
+        path = workflow.root / "src" / "infoplane" / f"{name}.py"
+        path.write_text(path.read_text(encoding="utf-8").replace('"""', '"""Newly said: ', 1), encoding="utf-8")
 
 
 CLAIM = {"quantity": "start", "of": "identity", "versus": "projection", "expected": "less", "provenance": "ours"}
@@ -135,6 +180,8 @@ MUTATIONS = [
              "histograms.bins: 40 → 12"),
     Mutation("the device, slots, the disk budget", config(device="auto", slots=3, disk={"budget": 50}), {}),
     Mutation("a comment, and the order of the keys, in the configuration", moved, {}),
+    Mutation("every default spelt out in the configuration", spelt_out, {}),
+    Mutation("the order of the charts", other_order("charts"), {"report": 1}, "charts: ["),
     Mutation("a measure's code", source("measures/families/linear.py"), {"measures": 4, **AFTER},
              "infoplane/measures/families/linear.py was edited"),
     Mutation("an architecture's code", source("models/architectures/resnet.py"), OF_ONE_ARCHITECTURE,
@@ -146,6 +193,9 @@ MUTATIONS = [
              "infoplane/charts/gallery/dynamics.py was edited"),
     Mutation("the report's template", source("report/templates/report.css", "\n/* more */\n"), {"report": 1},
              "infoplane/report/templates/report.css was edited"),
+    Mutation("comments, line breaks and docstrings in any of this code", formatted, {}),
+    Mutation("the first line of a chart's and of a shortcut kind's docstring, which are shown", first_lines,
+             {"charts": 1, "report": 1}, "infoplane/charts/gallery/dynamics.py (its first line) was edited"),
     Mutation("code that nothing here uses", source("models/architectures/vit.py"), {}),
     Mutation("files that were touched and not changed", touched, {}),
     Mutation("a chart that was deleted", deleted("charts/dynamics.svg"), {"charts": 1, "report": 1},

@@ -231,7 +231,7 @@ def test_the_digest_of_code_follows_content_and_not_places(tmp_path: Path) -> No
         (tmp_path / name / "scripts" / "train.py").write_text(text)
         return manifest([tmp_path / name / "scripts" / "train.py", registry.PACKAGE / "specs.py"], tmp_path / name)
 
-    here, moved, other = checkout("a", "1\n"), checkout("b", "1\n"), checkout("c", "2\n")
+    here, moved, other = checkout("a", "a = 1\n"), checkout("b", "a = 1\n"), checkout("c", "a = 2\n")
     assert list(here) == ["infoplane/specs.py", "scripts/train.py"]
     assert here == moved and digest(here) == digest(moved) != digest(other)
     assert {name for name in here if here[name] != other[name]} == {"scripts/train.py"}

@@ -22,9 +22,8 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "src" / "infoplane"
 
 GROUND = {
-    "checkout", "devices", "errors", "given", "options", "progress", "provenance", "quantities", "registry", "reuse",
-    "streams",
-    "sources", "specs", "storage", "timings",
+    "checkout", "devices", "errors", "given", "meaning", "options", "progress", "provenance", "quantities", "registry",
+    "reuse", "streams", "sources", "specs", "storage", "timings",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     # The ground, from the bottom up.
@@ -41,8 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"errors"},
     "checkout": {"errors"},
     "registry": {"errors", "options"},
-    "sources": {"registry"},
     "storage": {"errors", "specs"},
+    "meaning": {"errors", "storage"},
+    "sources": {"meaning", "registry"},
     "given": {"errors", "storage"},
     "reuse": {"errors", "provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.

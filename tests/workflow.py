@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from conftest import REPOSITORY
 
+from infoplane.meaning import KEPT
+
 PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "profiles", "envs", "bench/results/accuracy.json")
 GARBAGE = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
@@ -41,6 +43,10 @@ class Workflow:
             else:
                 (root / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, root / part)
+        if KEPT.is_file():  # what the checkout's code means is known; a copy need not parse it again
+            kept = root / KEPT.relative_to(REPOSITORY)
+            kept.parent.mkdir()
+            shutil.copy(KEPT, kept)
         made = cls(root, root / "experiment.yaml")
         made.write(config)
         return made
@@ -49,7 +55,7 @@ class Workflow:
         return yaml.safe_load(self.config.read_text())  # type: ignore[no-any-return]
 
     def write(self, config: dict[str, Any]) -> None:
-        self.config.write_text(yaml.safe_dump(config))
+        self.config.write_text(yaml.safe_dump(config, sort_keys=False))
 
     @property
     def results(self) -> Path:

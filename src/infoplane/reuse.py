@@ -18,7 +18,7 @@ from pathlib import Path
 from infoplane.errors import UserError
 from infoplane.provenance import versions
 from infoplane.registry import Role
-from infoplane.sources import closure
+from infoplane.sources import closure, manifest
 from infoplane.specs import Spec, canonical
 from infoplane.storage.atomic import atomic_path
 
@@ -29,12 +29,13 @@ FOLDER = ".shared"
 def fingerprint(spec: Spec, code: Path, plugins: Sequence[tuple[Role, str]], *data: Path, **labels: str | int) -> str:
     """32 hex digits of all that a job's result depends on.
 
-    code: the file that the job starts from; with what it imports and the ``plugins`` it is told apart by content.
+    code: the file that the job starts from; with what it imports and the ``plugins`` it is told apart by what it means.
     data: the files that it reads, by content. labels: what is written into the result beside numbers. Raises
     `UserError` for a file that is missing.
     """
-    sha = hashlib.sha256(f"{spec.to_json()}{canonical(labels)}{canonical(versions())}".encode())
-    for path in [*data, *map(Path, closure(code, *plugins))]:
+    files = manifest(closure(code, *plugins), code.parent)
+    sha = hashlib.sha256(f"{spec.to_json()}{canonical(labels)}{canonical(versions())}{canonical(files)}".encode())
+    for path in data:
         try:
             with path.open("rb") as file:
                 sha.update(hashlib.file_digest(file, "sha256").digest())

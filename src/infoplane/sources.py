@@ -1,7 +1,7 @@
 """Which source files a stage really imports: its import closure within the package.
 
-The workflow gives every job a digest of these files, so that an edit reruns exactly the stages that use what was
-edited. The closure is read from the source text; imports inside functions count too.
+The workflow gives every job a digest of what these files mean, so that an edit reruns exactly the stages that use what
+was edited. The closure is read from the source text; imports inside functions count too.
 """
 
 import hashlib
@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 
 from infoplane import registry
+from infoplane.meaning import DIGITS, NOTHING, meanings
 from infoplane.registry import Role
 
 ROOT = registry.PACKAGE.parent
 
 WITHOUT_EFFECT = frozenset(
     registry.PACKAGE / f"{name}.py"
-    for name in ("devices", "errors", "progress", "reuse", "sources", "measures/__init__")
+    for name in ("devices", "errors", "meaning", "progress", "reuse", "sources", "measures/__init__")
 )
 """Modules that decide where and whether a job runs, what it prints, what a library's user may import: no number."""
 
@@ -88,19 +89,23 @@ def closure(script: Path, *plugins: tuple[Role, str]) -> tuple[str, ...]:
     return tuple(sorted(str(path) for path in paths - WITHOUT_EFFECT if path.stat().st_size > 0))
 
 
-DIGITS = 12
-"""Hex digits of a digest: with a thousand versions of a file, two of them share one with odds of one in 500 million."""
+def manifest(paths: Iterable[str | Path], checkout: Path, quoted: Iterable[tuple[Role, str]] = ()) -> dict[str, str]:
+    """File -> digest of what it means, sorted; a file below ``checkout``, or of this package, goes by its name there.
+
+    Files that do nothing, such as an ``__init__`` with a docstring, are left out. quoted: plug-ins whose docstring's
+    first line is shown to readers, so that it counts here and nowhere else.
+    """
+    found = meanings(map(Path, paths))
+    files = {_name(path, checkout): means for path, means in found.items() if means != NOTHING}
+    for role, name in quoted:
+        line = f"{_name(registry.source(role, name), checkout)} (its first line)"
+        files[line] = hashlib.sha256(registry.summary(role, name).encode()).hexdigest()[:DIGITS]
+    return dict(sorted(files.items()))
 
 
-@cache
-def _content(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]
-
-
-def manifest(paths: Iterable[str | Path], checkout: Path) -> dict[str, str]:
-    """File -> digest of its content, sorted; a file below ``checkout``, or of this package, goes by its name there."""
-    named = {_name(Path(path), checkout): Path(path) for path in paths}
-    return {name: _content(named[name]) for name in sorted(named)}
+def verbatim(paths: Iterable[Path], checkout: Path) -> dict[str, str]:
+    """The same by their bytes, for what passes the files on."""
+    return {_name(path, checkout): hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS] for path in sorted(paths)}
 
 
 def _name(path: Path, checkout: Path) -> str:

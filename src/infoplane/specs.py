@@ -222,13 +222,22 @@ class ActivationsSpec(Spec):
         return [name for name in sites if any(fnmatchcase(name, pattern) for pattern in self.sites)]
 
     def stored(self, site: str, shape: tuple[int, ...]) -> Stored:
-        """How the activation of one sample, of this shape, is stored: the first pattern that matches decides."""
-        sides = [side for pattern, side in self.pool.items() if fnmatchcase(site, pattern)]
-        side = sides[0] if sides and len(shape) == 3 and sides[0] < max(shape[1:]) else None
+        """How the activation of one sample, of this shape, is stored.
+
+        Of several patterns that match, the longest decides; of equally long ones, the first in the alphabet.
+        """
+        side = _decided(self.pool, site)
+        side = side if side and len(shape) == 3 and side < max(shape[1:]) else None
         pooled = (shape[0], side, side) if side else shape
-        dims = [k for pattern, k in self.project.items() if fnmatchcase(site, pattern)]
-        projection = dims[0] if dims and dims[0] < math.prod(pooled) else None
+        dims = _decided(self.project, site)
+        projection = dims if dims and dims < math.prod(pooled) else None
         return Stored(side, projection, (projection,) if projection else pooled)
+
+
+def _decided(patterns: dict[str, int], site: str) -> int | None:
+    """The value of the longest pattern that matches; a spec's keys have no order, so theirs cannot decide."""
+    found = sorted((pattern for pattern in patterns if fnmatchcase(site, pattern)), key=lambda one: (-len(one), one))
+    return patterns[found[0]] if found else None
 
 
 @dataclass(frozen=True)

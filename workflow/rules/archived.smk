@@ -5,6 +5,7 @@ Needs: the configuration. Makes: nothing.
 
 from infoplane import checkout
 from infoplane.config.complete import portable
+from infoplane.sources import verbatim
 
 ARCHIVE = f"{RESULTS}/archive/{PLAN.config.experiment}.zip"
 
@@ -36,5 +37,5 @@ def archive_config(wildcards):
 
 
 def archive_code(wildcards):
-    """So that an edit of any file of the checkout makes the archive stale, and nothing else."""
-    return code_of(BASE / path for path in checkout.files(BASE))
+    """So that an edit of any file of the checkout makes the archive stale, and nothing else: it holds the very files."""
+    return code_of(verbatim([BASE / path for path in checkout.files(BASE)], BASE))

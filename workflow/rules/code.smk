@@ -10,7 +10,7 @@ from infoplane.why import code_record
 TEMPLATES = registry.PACKAGE / "report" / "templates"
 CHART_PAGE = registry.PACKAGE / "charts" / "templates" / "chart.html.j2"
 CODE = {}
-"""Digest -> file -> digest of its content, of all code that a rule was asked for."""
+"""Digest -> file -> digest of what it means, of all code that a rule was asked for."""
 
 
 def path_in_checkout(path):
@@ -41,13 +41,13 @@ SHARED = apart(f"{PLAN.config.results}/{SHELF}" if PLAN.config.reuse else [])
 
 
 @cache
-def code(name, *plugins, beside=()):
-    """A digest of the source files behind a script and the plug-ins that its jobs load: an edit there makes them stale.
+def code(name, *plugins, beside=(), quoted=()):
+    """A digest of what the source files behind a script and its jobs' plug-ins mean: an edit there makes them stale.
 
-    beside: files that a script reads and does not import. One short parameter and not fifty inputs per job, so that
+    beside: files that a script reads and does not import; quoted: plug-ins of which it shows the first line. One short parameter and not fifty inputs per job, so that
     large DAGs are planned fast, and a checkout that moves keeps its results.
     """
-    return code_of([*closure(Path(path_of(name)), *plugins), *beside])
+    return code_of(manifest([*closure(Path(path_of(name)), *plugins), *beside], BASE or HERE, quoted))
 
 
 def code_behind(name, *plugins):
@@ -55,9 +55,8 @@ def code_behind(name, *plugins):
     return lambda wildcards: code(name, *plugins)
 
 
-def code_of(paths):
-    """The same of these very files."""
-    files = manifest(paths, BASE or HERE)
+def code_of(files):
+    """A digest of these files, which is written down with them."""
     found = digest(files)
     CODE[found] = files
     return f"code {found}"
@@ -103,11 +102,14 @@ def accuracy_code(wildcards):
 
 
 def charts_code(wildcards):
-    return code("charts", ("chart", chart_kind(wildcards)), beside=(CHART_PAGE,))
+    chart = "chart", chart_kind(wildcards)
+    return code("charts", chart, beside=(CHART_PAGE,), quoted=(chart,))
 
 
 def report_code(wildcards):
-    return code("report", beside=(*TEMPLATES.glob("report.*"), *TEMPLATES.glob("sections/*"), ACCURACY))
+    """With the first line of each shortcut kind, which the page shows beside its label."""
+    shown = (*TEMPLATES.glob("report.*"), *TEMPLATES.glob("sections/*"), ACCURACY)
+    return code("report", beside=shown, quoted=tuple(("shortcut", one.kind) for one in PLAN.shortcuts.values()))
 
 
 def keep_code():

@@ -34,7 +34,7 @@ except ModuleNotFoundError:
     sys.exit(2)
 
 from infoplane import registry
-from infoplane.config.complete import complete
+from infoplane.config.complete import recorded
 from infoplane.config.demand import demand
 from infoplane.config.load import Run, load
 from infoplane.config.written import check_file
@@ -65,7 +65,6 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 RUN = "{architecture}/{shortcut}/seed{seed}"
 STATE = f"{RESULTS}/.state"
-DRAWN = ("charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation")
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
 PATHS = workflow.modifier.path_modifier
@@ -246,14 +245,8 @@ def purge_pictures(wildcards):
 
 
 def experiment_spec(wildcards):
-    """The complete configuration without what changes no number, in its own order, which charts follow."""
-    left_out = {*DRAWN, "accuracy", "device", "disk", "slots", "results", "reuse"}
-    values = {key: value for key, value in complete(PLAN).items() if key not in left_out}
-    values["data"].pop("folder")
-    values["training"].pop("stack_seeds")
-    if values["training"]["checkpoints"]["stages"] is None:
-        values["training"]["checkpoints"].pop("stages")
-    return json.dumps(values)
+    """What the experiment is, for readers; labels in their own order, which charts follow."""
+    return json.dumps(recorded(PLAN))
 
 
 def pictures(path, spec, wildcards):

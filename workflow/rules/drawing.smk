@@ -42,6 +42,11 @@ def charts_json(wildcards):
     return [f"{RESULTS}/{wildcards.scope}charts/{chart}.json" for chart in PLAN.charts]
 
 
+def charts_order(wildcards):
+    """In which order the page shows them; Snakemake compares files, and not their order."""
+    return json.dumps({"charts": list(PLAN.charts)})
+
+
 def summary_verdicts(scope=""):
     """The verdicts' table, where the experiment makes claims."""
     return [f"{RESULTS}/{scope}verdicts/verdicts.parquet"] if PLAN.config.claims else []

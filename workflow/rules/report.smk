@@ -30,6 +30,7 @@ rule report:
         reconstructions=reconstructions_shown,
         histograms=histograms_shown,
         benchmarks=BENCHMARKS,
+        order=charts_order,
     message:
         "Write the {wildcards.scope}report"
     shell:

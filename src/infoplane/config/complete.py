@@ -1,11 +1,22 @@
 """A configuration with nothing left open: every key and every plug-in's every option, defaults spelled out."""
 
+from dataclasses import asdict
 from typing import Any
 
-from infoplane.config.load import Plan
+from infoplane.config.load import Plan, training_spec
 from infoplane.config.schema import Data, Experiment
 
 Values = dict[str, Any]
+
+
+LABELLED = ("architectures", "shortcuts", "measures", "charts")
+"""Sections whose order is meant: results are shown in the order of their labels."""
+
+ELSEWHERE = (
+    "charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation",
+    "accuracy", "device", "disk", "slots", "results", "reuse",
+)  # fmt: skip
+"""Sections that change no measured number: those who draw are given what they need of them, the others go nowhere."""
 
 
 def complete(plan: Plan) -> Values:
@@ -16,12 +27,7 @@ def complete(plan: Plan) -> Values:
     values = plan.config.model_dump(mode="json")
     values["data"] |= plan.data.source.options
     families = {label: spec.family for label, spec in plan.measures.items()}
-    for section, plugins in (
-        ("architectures", plan.architectures),
-        ("shortcuts", plan.shortcuts),
-        ("measures", families),
-        ("charts", plan.charts),
-    ):
+    for section, plugins in zip(LABELLED, (plan.architectures, plan.shortcuts, families, plan.charts), strict=True):
         for label, plugin in plugins.items():
             training = (values[section][label] or {}).get("training")
             override = {} if training is None else {"training": training}
@@ -38,3 +44,29 @@ def portable(plan: Plan) -> Values:
     values["results"] = Experiment.model_fields["results"].default
     values["data"]["folder"] = Data.model_fields["folder"].default
     return values
+
+
+def recorded(plan: Plan) -> Values:
+    """The complete configuration without what changes no number, as the tables keep it for readers.
+
+    Equal for two configurations that mean the same: all keys are sorted but for labels, whose order is meant, and what
+    an architecture overrides is there only where it differs from the shared settings.
+    """
+    values = {key: value for key, value in complete(plan).items() if key not in ELSEWHERE}
+    values["data"].pop("folder")
+    shared = training_spec(plan.config.training)
+    values["training"] = shared.to_dict()
+    for label, entry in values["architectures"].items():
+        if "training" in entry:
+            own = asdict(plan.training[label])
+            differing = {key: own[key] for key in own if own[key] != asdict(shared)[key]}
+            values["architectures"][label] = {key: value for key, value in entry.items() if key != "training"}
+            values["architectures"][label] |= {"training": differing} if differing else {}
+    return {key: _sorted(values[key], labelled=key in LABELLED) for key in sorted(values)}
+
+
+def _sorted(value: Any, labelled: bool = False) -> Any:
+    """The same values with the keys of every mapping sorted; labelled: but for those of the outermost."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in (value if labelled else sorted(value))}
+    return [_sorted(one) for one in value] if isinstance(value, list) else value

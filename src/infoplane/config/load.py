@@ -296,13 +296,18 @@ def _training(shared: Training, override: dict[str, Any] | None, where: str) -> 
             merged = _validated(Training, values)
         except UserError as error:
             raise UserError(f"{where}.{error}") from None
-    values = merged.model_dump()
-    stack, checkpoints = values.pop("stack_seeds"), values.pop("checkpoints")
+    return training_spec(merged), merged.stack_seeds
+
+
+def training_spec(training: Training) -> TrainingSpec:
+    """How a network learns; what stages take the place of is no part of it."""
+    values = training.model_dump(exclude={"stack_seeds"})
+    checkpoints = values.pop("checkpoints")
     if checkpoints["stages"] is None:
         checkpoint_spec = CheckpointSpec(**checkpoints)
     else:
         checkpoint_spec = CheckpointSpec(0, 1, 0, [list(stage) for stage in checkpoints["stages"]])
-    return TrainingSpec(**values, checkpoints=checkpoint_spec), stack
+    return TrainingSpec(**values, checkpoints=checkpoint_spec)
 
 
 def _overridden(shared: dict[str, Any], override: Any, where: str) -> dict[str, Any]:

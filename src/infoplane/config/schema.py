@@ -128,8 +128,10 @@ class Activations(Section):
 
     sites: list[str] = Field(["*.z"], min_length=1, description='patterns; "*" also reads every s and f')
     dtype: Literal["float16", "float32"] = Field("float32", description="how activations are stored")
-    pool: dict[str, Size] = Field({}, description="pattern -> side of the grid a feature map is averaged to")
-    project: dict[str, Size] = Field({}, description="pattern -> dimensions of a fixed random projection")
+    pool: dict[str, Size] = Field(
+        {}, description="pattern -> side of the grid a feature map is averaged to; the longest pattern decides"
+    )
+    project: dict[str, Size] = Field({}, description="pattern -> dimensions of a fixed random projection; likewise")
     recalibration: int = Field(512, ge=0, description="training images for BatchNorm statistics; 0: keep running ones")
     seed: Seed = Field(0, description="seed of the random projections and of image_noise")
     image_noise: float = Field(

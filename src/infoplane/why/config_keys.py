@@ -132,6 +132,8 @@ def _key(rule: str, path: Path, wildcards: Mapping[str, str], plan: Plan) -> str
         return ".".join(["charts", wildcards["chart"], *path])
     if rule == "reconstructions" and head == "decoder":
         return ".".join(["measures", "kernel", *rest])
+    if rule == "report":
+        return ".".join(path)
     if rule == "tables":
         return ".".join(["measures" if head == "families" else head, *path[1:]])
     sections = {"verdicts": "claims", "truths": "accuracy", "animation": "charts.information_plane"}
