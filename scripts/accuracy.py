@@ -1,4 +1,4 @@
-"""Gather what every measure family makes of known values into one table, its charts, and a page."""
+"""Collect the accuracy of every measure family into one table, its charts and a page."""
 
 import argparse
 from pathlib import Path

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, nargs="?", help="the run's weights, where the family reads them")
     parser.add_argument("--train", type=Path, nargs="?", help="training split, where the family reads weights")
     parser.add_argument("--output", type=Path, required=True, help="output, Parquet")
-    parser.add_argument("--shared", type=Path, nargs="?", help="what all experiments have finished")
+    parser.add_argument("--shared", type=Path, nargs="?", help="folder of results that all experiments share")
     parser.add_argument("--architecture", required=True, help="the run's label")
     parser.add_argument("--shortcut", required=True, help="the run's label")
     parser.add_argument("--seed", type=int, required=True, help="the run's seed")
@@ -37,7 +37,7 @@ def main() -> None:
     read = [path for path in (args.held_out, args.activations, args.checkpoints, args.train) if path]
     key = fingerprint(spec, Path(__file__), plugins, *read, **labels)
     if shelf.take(key, [args.output]):
-        print("these very values have been measured before: taken from there", file=sys.stderr)
+        print("the same values have been measured before and are taken from there", file=sys.stderr)
         return
     with lease(args.device, args.slots) as device:
         import torch

@@ -1,4 +1,4 @@
-"""Turn curves into answers: phases with confidence, differences between shortcuts, how each block compresses."""
+"""Analyse curves: phases with confidence, differences between shortcuts, how each block compresses."""
 
 import argparse
 import json

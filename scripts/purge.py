@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--activations", required=True, help="path of a run's, with {architecture} and so on")
     parser.add_argument("--readers", nargs="*", default=[], help="paths of what is made of them, for every run")
     parser.add_argument("--pictures", nargs="*", default=[], help="the same, for the first seed only")
-    parser.add_argument("--shared", type=Path, nargs="?", help="what all experiments have finished")
+    parser.add_argument("--shared", type=Path, nargs="?", help="folder of results that all experiments share")
     args = parser.parse_args()
     grid = json.loads(args.grid)
     dumps = []

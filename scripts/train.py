@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True, help="output, safetensors")
     parser.add_argument("--history", type=Path, required=True, help="output, Parquet")
     parser.add_argument("--state", type=Path, required=True, help="folder for resumable state")
-    parser.add_argument("--shared", type=Path, nargs="?", help="what all experiments have finished")
+    parser.add_argument("--shared", type=Path, nargs="?", help="folder of results that all experiments share")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--slots", type=int, default=1, help="jobs that may share one GPU")
     parser.add_argument("--threads", type=int, default=1)
@@ -28,7 +28,10 @@ def main() -> None:
     shelf, outputs = Shelf(args.shared), [args.checkpoints, args.history]
     key = fingerprint(spec, Path(__file__), spec.plugins, args.train, args.validation)
     if shelf.take(key, outputs):
-        print("this very run has been trained before, in this experiment or another: taken from there", file=sys.stderr)
+        print(
+            "the same run has been trained before, in this experiment or another, and is taken from there",
+            file=sys.stderr,
+        )
         return
     with lease(args.device, args.slots) as device:
         import torch

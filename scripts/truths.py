@@ -1,4 +1,4 @@
-"""Hold one measure family against distributions whose values are known."""
+"""Compare one measure family with distributions whose true value is known."""
 
 import argparse
 from pathlib import Path

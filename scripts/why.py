@@ -1,4 +1,4 @@
-"""Say why each pending job would run, in the configuration's own words, and what the whole plan would cost."""
+"""Say why each pending job would run, with the keys of the configuration, and what the whole plan would cost."""
 
 import argparse
 import contextlib

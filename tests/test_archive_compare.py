@@ -234,7 +234,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(unpacked: Path, key: s
     values = json.loads(path.read_text())
     values[key][name] = {"bytes": 4, "sha256": "0" * 64}
     path.write_text(json.dumps(values))
-    with pytest.raises(UserError, match="is not below the archive's folder: it is not to be trusted"):
+    with pytest.raises(UserError, match="is not below the archive's folder: do not trust it"):
         compare.unpacked(unpacked)
 
 

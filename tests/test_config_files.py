@@ -19,5 +19,5 @@ def test_what_snakemake_is_told_of_a_configuration(tmp_path: Path) -> None:
     line = checkout.config.read_text().splitlines().index("seeds: [5]") + 1
     refused = checkout.snakemake("-n", check=False)
     assert refused.returncode != 0
-    assert "error: experiment.yaml: the key 'seeds' stands twice, in lines " in refused.stdout
-    assert f" and {line}: the first would be lost; keep one of them." in refused.stdout
+    assert "error: experiment.yaml: the key 'seeds' is there twice, in lines " in refused.stdout
+    assert f" and {line}: keep one of them, or the first is lost." in refused.stdout

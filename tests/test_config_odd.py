@@ -77,7 +77,10 @@ ODD: list[tuple[dict[Any, Any], str]] = [
     ({"results": "a\0b"}, "results: the character '\\x00' cannot stand in a text"),
     ({"data": {"folder": "/"}}, "data.folder: name a folder, got '/'"),
     ({"claims": {"a b": CLAIM}}, "claims.a b: a label holds letters, digits, '_', '.' and '-' only, got 'a b'"),
-    ({"claims": {"a": CLAIM | {"of": ["identity", "identity"]}}}, "claims.a.of: 'identity' stands twice: name it once"),
+    (
+        {"claims": {"a": CLAIM | {"of": ["identity", "identity"]}}},
+        "claims.a.of: 'identity' is listed twice: name it once",
+    ),
 ]
 
 
@@ -130,10 +133,10 @@ def test_options_are_named_without_executing_them(role: registry.Role) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("shortcuts:\n  none:\n  identity:\n  none: {}\n", "the key 'none' stands twice, in lines 2 and 4"),
-        ("seeds: [0]\n'seeds': [1]\n", "the key 'seeds' stands twice, in lines 1 and 2"),
-        ("claims: [{a: 1, b: {c: 1, d: [2], c: 3}}]\n", "the key 'c' stands twice, in lines 1 and 1"),
-        ('{"seeds": [0],\t"seeds": [1]}', "the key 'seeds' stands twice, in the same mapping"),
+        ("shortcuts:\n  none:\n  identity:\n  none: {}\n", "the key 'none' is there twice, in lines 2 and 4"),
+        ("seeds: [0]\n'seeds': [1]\n", "the key 'seeds' is there twice, in lines 1 and 2"),
+        ("claims: [{a: 1, b: {c: 1, d: [2], c: 3}}]\n", "the key 'c' is there twice, in lines 1 and 1"),
+        ('{"seeds": [0],\t"seeds": [1]}', "the key 'seeds' is there twice, in the same mapping"),
     ],
 )
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -141,7 +144,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, said: str
     path.write_text(text)
     with pytest.raises(UserError) as caught:
         check_file(path)
-    assert str(caught.value) == f"{path}: {said}: the first would be lost; keep one of them."
+    assert str(caught.value) == f"{path}: {said}: keep one of them, or the first is lost."
 
 
 @pytest.mark.parametrize(

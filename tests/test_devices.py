@@ -278,7 +278,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_given_back(
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
         assert not list((tmp_path / "leases").glob("gpu-*"))
     assert "PyTorch cannot use GPU 5" in capsys.readouterr().err
-    with pytest.raises(UserError, match=r"no GPU where one is demanded.*PyTorch cannot use GPU 5"):
+    with pytest.raises(UserError, match=r"there is no GPU, but device is 'cuda'.*PyTorch cannot use GPU 5"):
         lease("cuda", works=lambda: False).__enter__()
 
 
@@ -290,7 +290,7 @@ def test_no_gpu_where_one_is_demanded_is_one_sentence(
         here.setattr(devices, "_gpus_of_this_machine", lambda: [])
     else:
         here.setenv("CUDA_VISIBLE_DEVICES", visible)
-    with pytest.raises(UserError, match="no GPU where one is demanded") as error:
+    with pytest.raises(UserError, match="there is no GPU, but device is 'cuda'") as error:
         lease("cuda").__enter__()
     assert reason in str(error.value) and "\n" not in str(error.value)
 

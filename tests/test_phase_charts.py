@@ -60,17 +60,17 @@ def test_every_block_bears_its_verdict_and_evidence(tables: Tables) -> None:
 
 def test_anatomy_leaves_out_what_has_no_shortcut_and_says_so(tables: Tables) -> None:
     spec = drawn("anatomy", tables)
-    assert "No shortcut, so not taken apart: 'none'." in " ".join(spec["usermeta"]["notes"])
+    assert "No shortcut, so not analysed: 'none'." in " ".join(spec["usermeta"]["notes"])
     assert '"resnet · projection"' in words(spec) and '"resnet · none"' not in words(spec)
     alone = tables.measures.filter(pl.col("shortcut") == "none")
     bare = Tables(alone, tables.history.filter(pl.col("shortcut") == "none"), tables.metadata)
-    assert "nothing to take apart" in words(drawn("anatomy", bare))
+    assert "there is no addition to analyse" in words(drawn("anatomy", bare))
 
 
 def test_anatomy_that_was_not_measured(tables: Tables) -> None:
     plain = Tables(tables.measures.filter(pl.col("part") == "z"), tables.history, tables.metadata)
     without = plain.measures.filter(~pl.col("measure").str.contains("share|zx_"))
-    assert "name the measure family anatomy" in words(drawn("anatomy", replace(plain, measures=without)))
+    assert "add the measure family anatomy" in words(drawn("anatomy", replace(plain, measures=without)))
 
 
 def test_loss_of_an_addition_is_taken_within_each_seed(tables: Tables) -> None:

@@ -56,7 +56,7 @@ def test_one_checkpoint_that_stands_out_is_named_and_makes_no_phase(seeds: int, 
     values[0, 5] -= 0.2
     row = analyse(*frames(measured(values, **more)), FEW).phases.row(0, named=True)
     assert row["label"] == "flat" and row["fit_depth_high"] < 0.01
-    assert row["note"] == "seed 0, step 16 stands out, so its neighbours stand for it"
+    assert row["note"] == "seed 0, step 16 stands out and was replaced by its neighbours"
 
 
 def test_a_sharp_turn_is_no_outlier() -> None:

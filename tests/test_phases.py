@@ -157,7 +157,7 @@ def test_intervals_know_of_what_there_is(seeds: int, more: dict[str, Any], basis
     row = found.phases.row(0, named=True)
     assert (row["basis"], row["label"], row["seed"]) == (basis, "two-phase", None)
     assert row["fit_depth_low"] < 0.25 < row["fit_depth_high"]
-    assert ("roughness" in basis) == ("noise guessed" in row["note"])
+    assert ("roughness" in basis) == ("noise estimated" in row["note"])
     assert found.nulls["replicates"].to_list() == [20]
 
 

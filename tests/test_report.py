@@ -133,7 +133,7 @@ def test_the_answer_comes_first(page: Path, tables: Tables) -> None:
     assert "−0.062 [−0.071, −0.052] 0.031" in rows
     assert "✗ not reproduced Others have two phases." in rows and "flat" in rows
     assert "? undecided All compress." in rows and "too few seeds" in rows and "0.432" in rows
-    blocks = text[text.index("What the last block did") : text.index("Explore: walk")]
+    blocks = text[text.index("What the last block did") : text.index("Explore every layer")]
     assert tables.phases is not None
     judged = tables.phases.phases.filter(pl.col("seed").is_null(), pl.col("site") == "block5")
     assert judged["label"].n_unique() > 1

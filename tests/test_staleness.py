@@ -130,9 +130,7 @@ def test_code_is_named_by_file_where_it_was_written_down(tmp_path: Path) -> None
     then, now = {"a.py": "1", "b.py": "1", "c.py": "1"}, {"a.py": "2", "b.py": "1", "d.py": "1"}
     assert edited(then, now) == {"a.py": "edited", "c.py": "removed", "d.py": "added"}
     job = Pending("train", OF, params_before=("'code aa'",), params_now=("'code bb'",))
-    assert reasons(job, around(tmp_path, bb=now)) == [
-        "source files behind it were edited (which ones was not written down)"
-    ]
+    assert reasons(job, around(tmp_path, bb=now)) == ["source files of it were edited (which ones is not recorded)"]
     keep(tmp_path / "logs" / "code", {"aa": then})
     assert recall(tmp_path / "logs" / "code", "aa") == then
     assert reasons(job, around(tmp_path, bb=now)) == ["a.py was edited", "c.py was removed", "d.py was added"]

@@ -124,7 +124,7 @@ def test_the_same_picture_stored_in_two_ways_is_said(tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "s.parquet")
     found = splits(tmp_path, {"path": str(tmp_path / "s.parquet"), "classes": 2, "side": 8})
     (note,) = found["held_out"].metadata["notes"]
-    assert note.startswith("held-out images that stand in training or validation too, pixel by pixel: ")
+    assert note.startswith("held-out images that are also in training or validation, pixel by pixel: ")
 
 
 def test_classes_that_nothing_is_trained_on_are_said(tmp_path: Path) -> None:
@@ -141,4 +141,4 @@ def test_groups_that_do_not_fit(tmp_path: Path) -> None:
     assert "expected text or whole numbers" in refused(tmp_path, "image_parquet", options | {"group": "image"})
     options = shard(tmp_path / "s.parquet", list(range(60)), [0, 1] * 30, [n // 5 for n in range(60)])
     (note,) = splits(tmp_path, options | {"group": "patient"}, validation=5)["held_out"].metadata["notes"]
-    assert note == "held_out has 10 samples in place of 12: what belongs together is drawn together"
+    assert note == "held_out has 10 samples instead of 12, because groups stay whole"

@@ -1,7 +1,7 @@
 """What a checkout is made of: the files that a run needs, and those that tell a person how to run it.
 
-Named here, and not asked of git: a checkout may itself have come out of an archive. What lies beside these files,
-such as results, environments, other experiments and notes, is none of it.
+Named here, and not asked of git: a checkout may itself have come out of an archive. Other files beside these, such as
+results, environments, other experiments and notes, do not belong to it.
 """
 
 from collections.abc import Iterator

@@ -101,7 +101,7 @@ def require_gpus(count: int, slots: int) -> None:
 
 
 def _works() -> bool:
-    """Whether PyTorch can use the GPU that was made visible: a CPU build or an old driver cannot."""
+    """Tell whether PyTorch can use the GPU that was made visible: a CPU build or an old driver cannot."""
     import torch
 
     return torch.cuda.is_available()
@@ -131,7 +131,7 @@ def lease(
             _tell(f"{reason}: continuing on the CPU")
     if device == "cuda":
         raise UserError(
-            f"no GPU where one is demanded (device 'cuda'): {reason}; run where there is one, or set 'auto' or 'cpu'."
+            f"there is no GPU, but device is 'cuda': {reason}; run where there is one, or set 'auto' or 'cpu'."
         )
     yield "cpu"
 

@@ -17,7 +17,7 @@ class UserError(Exception):
 
 
 LISTED = 40
-"""Known names in a message; with more, the rest is counted."""
+"""How many known names a message lists; of more, it gives the number."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -38,7 +38,7 @@ def printable(text: str) -> str:
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Run a script's ``main``; a `UserError` becomes one sentence and exit status 2, anything else a traceback.
 
-    A full disk is an error for a person too, wherever it strikes; Ctrl-C is none, and ends with status 130.
+    A full disk is an error for a person too, wherever it strikes; Ctrl-C is not an error, and ends with status 130.
     """
     try:
         main()

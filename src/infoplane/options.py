@@ -107,7 +107,7 @@ class GreyPictures:
 
 
 LARGEST_SIDE, MOST_CLASSES = 4096, 100_000
-"""Of a user's own images: beyond any that a network is trained on here, and far from what no memory holds."""
+"""Limits for a user's own images: more than any network here is trained on, and less than memory holds."""
 
 
 @dataclass(frozen=True, kw_only=True)

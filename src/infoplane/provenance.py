@@ -1,4 +1,4 @@
-"""With what a result was made: kept in its metadata, never in its spec."""
+"""Say which versions made a result; kept in its metadata, never in its spec."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

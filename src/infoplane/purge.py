@@ -1,4 +1,4 @@
-"""Remove activations that everything has been read from: the largest files of an experiment, and made again by need.
+"""Remove activations that have been measured: the largest files of an experiment, made again when needed.
 
 Charts, tables and reports do without them. What asks for a new measure reads them anew from the checkpoints, which
 trains nothing, and the measures that are there already are taken from the shelf (`infoplane.reuse`).
@@ -21,7 +21,7 @@ class Dump:
 
     @property
     def done(self) -> bool:
-        """Whether every reader has been made since the activations were; never where there is none."""
+        """Tell whether all results that read the activations are newer than they are; false where there are none."""
         made = self.path.stat().st_mtime_ns
         return bool(self.readers) and all(
             reader.exists() and reader.stat().st_mtime_ns >= made for reader in self.readers
@@ -44,7 +44,7 @@ class Purged:
         if self.removed:
             lines = [f"removed the activations of {number(len(self.removed), 'run')}: {size(self.freed)}"]
         if self.unheld:
-            lines.append(f"removed finished results that no experiment has any more: {size(self.unheld)}")
+            lines.append(f"removed shared results that no experiment uses any more: {size(self.unheld)}")
         if self.left:
             left = number(len(self.left), "run")
             lines.append(f"left those of {left} not measured yet, such as {self.left[0]}")
@@ -52,7 +52,7 @@ class Purged:
 
 
 def purge(dumps: Iterable[Dump], shelf: Shelf) -> Purged:
-    """Remove each dump that is done, and what of the shelf no experiment holds."""
+    """Remove activations that have been measured, and shared results that no experiment uses."""
     purged = Purged()
     for dump in dumps:
         if not dump.path.exists():

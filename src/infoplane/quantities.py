@@ -1,4 +1,4 @@
-"""Numbers of things, durations and sizes as a person says them."""
+"""Write counts, durations and sizes for people."""
 
 
 def number(count: int, thing: str) -> str:

@@ -71,7 +71,7 @@ class Shelf:
     def keep(self, key: str, outputs: Sequence[Path]) -> None:
         """Keep finished outputs under this key; on a file system without hard links nothing is kept.
 
-        What lies there already and no experiment has any more gives way to them.
+        Entries that no experiment uses any more are replaced.
         """
         entry = self._entry(key)
         if entry is None:
@@ -84,7 +84,7 @@ class Shelf:
             for index, output in enumerate(outputs):
                 (making / f"{index}.{_digest(output)}{output.suffix}").hardlink_to(output)
             making.rename(entry / name)
-        except OSError:  # such links are not to be had here
+        except OSError:  # this file system has no such links
             shutil.rmtree(making, ignore_errors=True)
             return
         for other in others:
@@ -140,7 +140,7 @@ def _copied(place: Path, output: Path) -> bool:
 
 
 class _Changed(Exception):
-    """A hard link is one file for all who have it, and somebody has written into it."""
+    """The file was changed in place, which changes it for every experiment that links to it."""
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which source files a stage really imports: its import closure within the package.
+"""Find the source files that a stage imports, directly or not, within the package.
 
 The workflow gives every job a digest of what these files mean, so that an edit reruns exactly the stages that use what
 was edited. The closure is read from the source text; imports inside functions count too.
@@ -21,7 +21,7 @@ WITHOUT_EFFECT = frozenset(
     registry.PACKAGE / f"{name}.py"
     for name in ("devices", "errors", "meaning", "progress", "reuse", "sources", "measures/__init__")
 )
-"""Modules that decide where and whether a job runs, what it prints, what a library's user may import: no number."""
+"""Modules that change no number: where and whether a job runs, what it prints, what a user may import."""
 
 
 @cache
@@ -43,7 +43,7 @@ IMPORT = re.compile(
 def imported(text: str) -> frozenset[str]:
     """Every module that the source imports anywhere, and for ``from a import b`` also ``a.b``.
 
-    A line of a docstring that looks like an import is taken for one: a file too many is behind the stage then.
+    A line of a docstring that looks like an import is taken for one: the stage then counts one file too many.
     """
     modules: set[str] = set()
     for module, members, plain in IMPORT.findall(text):

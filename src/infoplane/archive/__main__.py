@@ -1,4 +1,4 @@
-"""What became of an archive: whether its files are as they were, and how far its rerun is from it.
+"""Check an archive: whether its files are unchanged, and how far its rerun is from it.
 
 python -P -m infoplane.archive                         in the folder that an archive was unpacked to
 python -P -m infoplane.archive archived results/demo   any two folders of results, table by table
@@ -10,7 +10,7 @@ runs. The exit status is 1 where anything differs.
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
-    del sys.path[0]  # where -P was forgotten, at least nothing more is imported from here
+    del sys.path[0]  # without -P, at least nothing more is imported from here
 
 import argparse
 from pathlib import Path

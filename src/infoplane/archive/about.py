@@ -1,4 +1,4 @@
-"""What an archive says of itself, for a person: ``ARCHIVE.md``."""
+"""Write ``ARCHIVE.md``, which describes an archive to a person."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -58,11 +58,11 @@ SHA-256 of every file.
 """
 
 PUBLIC = """\
-**The data set**, `{kind}`: it comes with a package or is downloaded into `datasets/`; where it cannot be had, the rerun
-says what to do."""
+**The data set**, `{kind}`: it comes with a package or is downloaded into `datasets/`; where it is not available, the
+rerun says what to do."""
 
 OWN = """\
-**The data set**, `{kind}`, read from files of whoever made this archive: put them where `data.path` in
+**The data set**, `{kind}`, read from files of the person who made this archive: put them where `data.path` in
 `config/config.yaml` says, `{path}`, or change that line."""
 
 FOLDER = """\
@@ -71,7 +71,7 @@ The folder held {files} files, {size}; the SHA-256 of what `sha256sum` prints fo
 
 NAMED = "**Larger results**, which the rerun makes again. `manifest.json` has the SHA-256 of each, to compare with:"
 
-DELETED = "**Larger results** had been deleted when the archive was made, so that nothing is known of them."
+DELETED = "**Larger results** had been deleted when the archive was made, so there is nothing to compare with."
 
 
 def text(values: Mapping[str, Any]) -> str:

@@ -29,20 +29,20 @@ class Finding:
     name: str
     said: str
     same: bool
-    """That nothing is off: values, where there are some; other metadata alone are no difference."""
+    """Whether the values are equal; a difference in metadata alone does not count."""
     detail: tuple[str, ...] = ()
-    """How far off it is, part by part."""
+    """How large the difference is, part by part."""
 
 
 def unpacked(folder: Path) -> list[Finding]:
-    """An archive that was unpacked to a folder: what was changed in it, and what its rerun came to.
+    """Compare an unpacked archive with what was archived, and with its rerun.
 
     Only files below the folder are read. Raises `UserError` when it holds no archive.
     """
     values = manifest.read(folder)
     results, archived = folder / values["results"], folder / ARCHIVED
     if any(path.is_symlink() for path in (archived, *archived.rglob("*"))):
-        raise UserError(f"{archived} holds links, which infoplane puts into no archive: it is not to be trusted.")
+        raise UserError(f"{archived} holds links, which no archive of infoplane has: do not trust it.")
     found = [intact(folder, values["files"])]
     if not results.is_dir():
         return [*found, Finding(values["results"], "not made yet: `make run` makes it", True)]
@@ -72,7 +72,7 @@ def remade(results: Path, left_out: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def folders(first: Path, second: Path, name: str | None = None) -> list[Finding]:
-    """Every table that is in the first folder, held against that of the same path in the second, sorted.
+    """Compare every table of the first folder with that of the same path in the second, sorted.
 
     name: what the second is called. Raises `UserError` for a folder that is missing or has no tables.
     """

@@ -1,4 +1,4 @@
-"""What an archive says of itself, for programs: every file's digest, what was left out, the data, the versions.
+"""Write and read the manifest of an archive, for programs: digests of all files, what is not in it, data, versions.
 
 ``manifest.json`` at the root of an archive::
 
@@ -28,9 +28,9 @@ from infoplane.storage.parquet import open_parquet
 
 NAME = "manifest.json"
 
-UNKNOWN = "read when the archive was made, for the split data are gone: nobody can tell whether they are the same"
+UNKNOWN = "read when the archive was made; the split data are gone, so it is not known whether they are the same"
 GONE = "not there any more when the archive was made"
-CHANGED = "others when the archive was made: they were changed since the networks were trained on these"
+CHANGED = "different when the archive was made: they have changed since the networks were trained on these"
 
 Content = Mapping[str, Path | bytes]
 """Path in the archive -> a file's place, or its content."""
@@ -93,7 +93,7 @@ def data(config: Mapping[str, Any], held_out: Path) -> dict[str, Any]:
         now = record(files.of(kind, path), kind == "image_folder")
     except UserError as error:
         if trained_on is None:
-            raise UserError(f"data.path: nobody could tell what was trained on: {error}") from None
+            raise UserError(f"data.path: it would not be known what was trained on: {error}") from None
         now = None
     since = UNKNOWN if trained_on is None else GONE if now is None else CHANGED if now != trained_on else ""
     return {"kind": kind, "path": path} | (trained_on or now or {}) | ({"since": since} if since else {})
@@ -137,7 +137,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not the manifest of an archive: unpack the archive again.")
     for name in (values["results"], *(name for key in NAMED for name in values[key])):
         if not _below(name):
-            raise UserError(f"{path} names '{name}', which is not below the archive's folder: it is not to be trusted.")
+            raise UserError(f"{path} names '{name}', which is not below the archive's folder: do not trust it.")
     return values
 
 
@@ -147,6 +147,6 @@ def _below(name: str) -> bool:
 
 
 def is_file(folder: Path, name: str) -> bool:
-    """Whether this is a file of the folder; a link that leads out of it is none."""
+    """Tell whether this is a file in the folder; a link to a file outside does not count."""
     path = folder / name
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())

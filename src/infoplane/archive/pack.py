@@ -102,7 +102,7 @@ def _checked(shown: Sequence[Path], measures: Path) -> dict[str, Any]:
     """Read every table, so that no damaged one is sent; the metadata of the measures table."""
     found = {path: read_rows(path)[1] for path in shown if path.suffix == ".parquet"}
     if measures not in found:
-        raise UserError(f"{measures} is not among the archived files, and without it nobody knows the runs.")
+        raise UserError(f"{measures} is not among the archived files, and without it the runs are not known.")
     return found[measures]
 
 

@@ -1,4 +1,4 @@
-"""Every family's estimates of known values as one table: how far off, how surely, at what cost, and the verdict."""
+"""Summarise every family's estimates of known values in one table: error, uncertainty, cost and verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ RIGHT, SAMPLED, WRONG, ABSENT = "right", "as its samples", "wrong", "not measure
 MARKS = {RIGHT: "✓", SAMPLED: "≈", WRONG: "✗", ABSENT: "–"}
 VERDICTS = {
     RIGHT: "the median error is within the tolerance; of a bound, that it does not cross the truth",
-    SAMPLED: "outside, but so is the best decoder there is on the same samples, and the estimate is with it",
+    SAMPLED: "outside, but the best possible decoder of these samples is too, and the estimate agrees with it",
     WRONG: "outside the tolerance: do not use this estimator for such data",
     ABSENT: "no estimate; the note says why",
 }

@@ -1,4 +1,4 @@
-"""What every chart starts from: the two tables, and curves aggregated over seeds."""
+"""Read the two tables for charts, and average curves over seeds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +78,7 @@ class Tables:
 
     @property
     def all_is_measured(self) -> bool:
-        """Whether all samples were measured, those that were learned from included."""
+        """Tell whether all samples were measured, those of training included."""
         return ((self.metadata.get("config") or {}).get("data") or {}).get("held_out") == "all"
 
     @property
@@ -88,7 +88,7 @@ class Tables:
 
     @property
     def headline(self) -> str:
-        """The measure that tells of compression: Z-X where it was measured, else the first of information on X."""
+        """The measure that shows compression: Z-X where it was measured, else the first of information on X."""
         measured = set(self.measures.filter(pl.col("value").is_finite())["measure"].to_list())
         return next((measure for measure in ("zx", "ixz", "ixz_upper", "ixz_lower") if measure in measured), "zx")
 

@@ -1,4 +1,4 @@
-"""From a chart plug-in to files: an offline page, SVG, PNG, and the Vega-Lite spec itself."""
+"""Turn a chart plug-in into files: an offline page, SVG, PNG, and the Vega-Lite spec itself."""
 
 import json
 import textwrap

@@ -37,7 +37,7 @@ UNITS = {"nmse": "norm. MSE", "bits": "bits", "nats": "nats", "share": "share"}
 CAUTIONS = {
     "clamped": "values beyond the bins' fixed range were put into the outermost bins, which alone lowers I(X;Z) as "
     "activations grow",
-    "saturated": "nearly every sample is alone in its cell, so that I(X;Z) tells of the number of samples",
+    "saturated": "nearly every sample is alone in its cell, so that I(X;Z) only reflects the number of samples",
 }
 """First word of a family's note -> what it means for the picture."""
 
@@ -201,7 +201,7 @@ def empty(tables: Tables, family: str) -> alt.Chart:
 
 
 def note(tables: Tables) -> str:
-    """What a reader must know about gaps: missing and diverged runs; empty when all is well."""
+    """Name missing and diverged runs for the reader; empty where there are none."""
     lines = []
     for status, words in (("missing", "Missing"), ("diverged", "Diverged")):
         if runs := tables.runs(status):
@@ -228,7 +228,7 @@ def basis(
 
 
 def cautions(tables: Tables, found: Curves) -> str:
-    """What a family's own notes say against its values, with how many of them bear the note; empty when all is well."""
+    """Say what a family's notes warn of, with the number of values that have the note; empty where there is none."""
     shown = tables.measures.filter(
         pl.col("family") == found.family,
         pl.col("part") == found.part,
@@ -238,7 +238,7 @@ def cautions(tables: Tables, found: Curves) -> str:
     lines = []
     for word, meaning in CAUTIONS.items():
         if word == "saturated" and tables.all_is_measured:
-            continue  # where all inputs there are lie in cells of their own, I(X;Z) is H(X) and right
+            continue  # where every possible input is in a cell of its own, I(X;Z) is H(X) and right
         marked = shown.filter(pl.col("note").fill_null("").str.contains(rf"(^|; ){word}:"))
         if marked.height:
             places = [f"{a} {s}" for a, s in marked.select("architecture", "site").unique().sort(pl.all()).iter_rows()]

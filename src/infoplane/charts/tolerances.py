@@ -1,4 +1,4 @@
-"""How far an estimate may lie from the truth: one list, read from the top; what lies further is shown in red."""
+"""List how far an estimate may lie from the truth, read from the top; larger errors are shown in red."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase

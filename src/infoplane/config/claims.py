@@ -1,4 +1,4 @@
-"""What an experiment claims, before it is run: a sentence, and the quantity that shall bear it out or not."""
+"""Claims that an experiment states before it is run: each is a sentence, and the quantity that tests it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ Quantity = Literal[
 
 
 def each_once(values: list[Any]) -> list[Any]:
-    """Return the list; raises ``ValueError`` for a value that stands in it twice."""
+    """Return the list; raises ``ValueError`` for a value that is in it twice."""
     if twice := [value for value, count in Counter(values).items() if count > 1]:
-        raise ValueError(f"{shown(twice[0])} stands twice: name it once")
+        raise ValueError(f"{shown(twice[0])} is listed twice: name it once")
     return values
 
 
@@ -31,12 +31,12 @@ Labels = Annotated[list[str], AfterValidator(each_once)]
 
 
 class Claim(BaseModel):
-    """One claim; it changes no number, and an edit of it reruns verdicts and report only."""
+    """One claim. It changes no number, so an edit of it reruns only the verdicts and the report."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     sentence: str = Field(
-        min_length=1, pattern=r"\S", description="what is claimed, in the source's words or honestly paraphrased"
+        min_length=1, pattern=r"\S", description="what is claimed, in the source's words or in a fair paraphrase"
     )
     source: str = Field("", description="who says so, where")
     provenance: Literal["sourced", "inferred", "ours"] = Field(
@@ -46,19 +46,19 @@ class Claim(BaseModel):
         description="label, fit_depth, compression_height, start, turn_step, end, label_gain, accuracy; or the "
         "rank correlation of fit_depth or compression_height with validation less training loss (..._with_gap)"
     )
-    of: Labels = Field([], description="labels of shortcuts, each judged by itself; a correlation has none")
+    of: Labels = Field([], description="labels of shortcuts, each judged on its own; leave it out for a correlation")
     versus: float | Labels = Field(
-        0.0, description="what it is held against: a number, or labels of shortcuts (paired by seed), each by itself"
+        0.0, description="what it is compared with: a number, or labels of shortcuts (paired by seed), each on its own"
     )
     expected: Literal["less", "greater", "equal"] | Label = Field(
-        description="of the quantity less what it is held against; equal: within the margin; or, for label, which"
+        description="how the quantity compares with it; equal: within the margin; for a label: which label"
     )
-    architectures: Labels | None = Field(None, min_length=1, description="null: all, each judged by itself")
+    architectures: Labels | None = Field(None, min_length=1, description="null: all, each judged on its own")
     site: str = Field("auto", description="where; auto: the last block")
     margin: float | None = Field(
         None,
         ge=0,
-        description="a difference no larger than this share of the measure's reference is none; null: phases.margin",
+        description="a difference up to this share of the measure's reference counts as zero; null: phases.margin",
     )
 
     @field_validator("of", "versus", mode="before")
@@ -80,13 +80,13 @@ class Claim(BaseModel):
         if self.versus == []:
             raise ValueError("versus: name at least one shortcut, or a number")
         if by_label and self.versus != 0:
-            raise ValueError("a label is held against nothing: leave 'versus' out")
+            raise ValueError("a label is not compared with anything: leave 'versus' out")
         if self.quantity in ALWAYS_AGAINST_ZERO and (self.margin or self.expected == "equal"):
             raise ValueError(f"'{self.quantity}' has no margin: say less or greater, and leave 'margin' out")
         if correlates and self.versus != 0:
-            raise ValueError("a correlation is held against 0: leave 'versus' out")
+            raise ValueError("a correlation is compared with 0: leave 'versus' out")
         if self.quantity == "turn_step" and not isinstance(self.versus, list):
-            raise ValueError("versus: 'turn_step' is held against other shortcuts, not against a number")
+            raise ValueError("versus: 'turn_step' is compared with other shortcuts, not with a number")
         return self
 
 
@@ -102,7 +102,7 @@ def resolve(
             _known(labels, shortcuts, "shortcut", f"claims.{name}.{key}")
         _known(claim.architectures or [], architectures, "architecture", f"claims.{name}.architectures")
         if same := sorted(set(claim.of) & set(against)):
-            raise UserError(f"claims.{name}: '{same[0]}' is held against itself: take it out of 'of' or of 'versus'.")
+            raise UserError(f"claims.{name}: '{same[0]}' is compared with itself: take it out of 'of' or of 'versus'.")
         values = claim.model_dump()
         if values["margin"] is None:
             values["margin"] = 0.0 if claim.quantity in ALWAYS_AGAINST_ZERO else margin

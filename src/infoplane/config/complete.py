@@ -1,4 +1,4 @@
-"""A configuration with nothing left open: every key and every plug-in's every option, defaults spelled out."""
+"""The complete configuration: every key and every option of every plug-in, with the defaults written out."""
 
 from dataclasses import asdict
 from typing import Any

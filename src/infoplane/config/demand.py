@@ -2,7 +2,7 @@
 
 Rough on purpose: a few constants, held against what the benchmarks measured (`bench/results`, one thread of an AMD
 EPYC), with room for slower machines and other plug-ins. A job that needs more is killed, and asks for more in its
-next attempt. On a machine of one's own nothing is asked for, and these figures mean nothing.
+next attempt. On a single machine nothing is asked for, and these figures have no effect.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ PROCESS_MB = 1000
 CUDA_MB = 3000
 """More where a GPU may be used; CUDA's libraries, not measured here."""
 IMAGES_WHERE_UNKNOWN = 60_000
-"""Of a data set whose size only reading it would tell."""
+"""Assumed for a data set whose size is not known before it is read."""
 
 START_MINUTES = 10
 """For what does not grow: a busy file system, imports, the two Snakemakes that every job on a cluster starts."""

@@ -1,7 +1,7 @@
-"""How much disk the activations of an experiment will take, known, and refused if it is too much, before anything runs.
+"""Predict how much disk the activations of an experiment will take, and refuse too much before anything runs.
 
-Counted are ``activations/<run>.parquet``, as a rule the largest results by far. Checkpoints are not: how many weights a
-network has is known to none but those who build it.
+Only ``activations/<run>.parquet`` are counted, usually the largest results by far. Checkpoints are not counted: the
+number of weights is not known before the network is built.
 """
 
 import shutil
@@ -74,9 +74,9 @@ def dumped(plan: Plan) -> list[Run]:
 def require_disk(plan: Plan, folder: Path | None, read: Callable[[Run], bool]) -> None:
     """Raise `UserError` where activations are still to be written, and all are more than the budget or than is free.
 
-    folder: where they go, there or not; a file of the predicted size is taken for written. None: no disk of this
-    machine, and nothing is known of what is there and what is free. A guess is not held against anything.
-    read: whether everything has been made of a run's activations; where they are gone then, they have been purged.
+    folder: where they go, there or not; a file of the predicted size counts as written. None: the folder is not on a
+    disk of this machine, so what is there and what is free is not known. A guess is not checked. read: whether
+    everything has been made of a run's activations; where they are gone then, they have been purged.
     """
     budget = plan.config.disk.budget
     if budget == "none" or (plan.data.held_out == "all" and plan.samples is None):
@@ -120,7 +120,7 @@ def _free(folder: Path) -> int:
 
 
 def _largest(runs: dict[Run, int]) -> str:
-    """The three architectures that take most, where there are several."""
+    """Name the three architectures that take most, where there are several."""
     taken: Counter[str] = Counter()
     for run, whole in runs.items():
         taken[run.architecture] += whole
@@ -133,7 +133,7 @@ Choices = Iterator[tuple[str, Plan]]
 
 
 def _instead(plan: Plan, total: int, room: float) -> str:
-    """Every setting that would help, no stronger than needed, with what all would take if nothing else were changed."""
+    """Name every setting that would help, no stronger than needed, and the total size with that setting alone."""
     found = []
     for choices in (_sites(plan), _dtype(plan), _projected(plan), _pooled(plan), _held_out(plan), _checkpoints(plan)):
         sized = [(experiment_bytes(changed), name) for name, changed in choices]

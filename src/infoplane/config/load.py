@@ -65,7 +65,7 @@ class Plan:
     config: Experiment
     data: DataSpec
     samples: int | None
-    """Of the whole data set; None where only reading it would tell."""
+    """Number of images in the whole data set; None where it is not known before the data are read."""
     shape: Shape
     """Of an image."""
     architectures: dict[str, Plugin]

@@ -26,7 +26,7 @@ MOST_DRAWS = 100_000
 
 
 class Section(BaseModel):
-    """A mapping in which an unknown key is an error, and so is a number without end."""
+    """A mapping in which an unknown key is an error, and so is an infinite number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -62,7 +62,7 @@ class Training(Section):
     optimizer: Literal["sgd", "adamw", "adam"] = Field("sgd", description="SGD with Nesterov momentum, AdamW, or Adam")
     learning_rate: float = Field(0.1, gt=0, description="peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum; beta1 of AdamW and Adam")
-    weight_decay: float = Field(0.0005, ge=0, description="on weight matrices; biases and gains are spared")
+    weight_decay: float = Field(0.0005, ge=0, description="on weight matrices; not on biases and gains")
     schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels replaced by a random class")
@@ -194,7 +194,7 @@ class Phases(Section):
     """How curves become phases: fit depth, compression height, labels and differences between shortcuts."""
 
     family: str = Field("auto", description="measure's label; auto: kernel where it was measured")
-    margin: float = Field(0.01, ge=0, description="a change no larger than this share of the reference is none")
+    margin: float = Field(0.01, ge=0, description="a change up to this share of the reference counts as zero")
     level: float = Field(0.95, gt=0.5, lt=1, description="of intervals, and how sure a label must be")
     resamples: int = Field(
         1000, ge=100, le=MOST_DRAWS, description="for the step of the turn and for correlations; else formulas"
@@ -203,7 +203,8 @@ class Phases(Section):
         200, ge=0, le=MOST_DRAWS, description="simulated curves that never move, per architecture, shortcut and site"
     )
     reference: str = Field(
-        "identity", description="shortcut that the others are held against: a label, or a kind that one label has"
+        "identity",
+        description="shortcut that the others are compared with: a label, or a kind that exactly one label has",
     )
 
 

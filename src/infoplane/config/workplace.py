@@ -44,14 +44,14 @@ def other_run(results: str) -> str | None:
     if running is None and (jobs := _jobs(results)):
         numbers = " ".join(str(job.pid) for job in jobs)
         return (
-            f"a run that was killed has left its lock on {results}, and jobs of it go on on this machine (process "
-            f"{numbers.replace(' ', ', ')}): wait until they have ended, or end them with kill {numbers}; then say "
-            "snakemake --unlock, and the same command again."
+            f"a run that was killed has left its lock on {results}, and some of its jobs still run on this machine "
+            f"(process {numbers.replace(' ', ', ')}): wait until they have ended, or end them with kill {numbers}; "
+            "then say snakemake --unlock, and the same command again."
         )
     if running is None:
         return (
-            f"a run that was killed has left its lock on {results}; nothing is lost by it: if none goes on on another "
-            "machine, say snakemake --unlock, and then the same command again."
+            f"a run that was killed has left its lock on {results}; no result is lost: if none of its jobs still runs "
+            "on another machine, say snakemake --unlock, and then the same command again."
         )
     since = time.strftime("%H:%M", time.localtime(running.create_time()))
     return (
@@ -61,7 +61,7 @@ def other_run(results: str) -> str | None:
 
 
 def _running() -> psutil.Process | None:
-    """The oldest Snakemake that works in this folder and is neither this process nor one that it comes from."""
+    """Find the oldest Snakemake that works in this folder, other than this process and its parents."""
     return next((process for process, command in _here() if _is_snakemake(command)), None)
 
 
@@ -77,7 +77,7 @@ def _jobs(results: str) -> list[psutil.Process]:
 def _here() -> list[tuple[psutil.Process, list[str]]]:
     """Processes that work in this folder and their commands, oldest first.
 
-    This one is not among them, nor its children, nor those that it comes from.
+    This process, its children and its parents are left out.
     """
     here, own = Path.cwd(), psutil.Process()
     family = {
@@ -91,7 +91,7 @@ def _here() -> list[tuple[psutil.Process, list[str]]]:
             if process.pid not in family and Path(process.cwd()) == here and (command := process.cmdline()):
                 found.append((process.create_time(), process, command))
         except (psutil.Error, OSError):
-            continue  # it has ended, or is somebody else's
+            continue  # it has ended, or it belongs to another user
     return [(process, command) for _, process, command in sorted(found, key=lambda one: one[0])]
 
 

@@ -1,7 +1,7 @@
-"""Refuse what a configuration cannot mean, before any key is looked at: text, numbers, true or false, lists, mappings.
+"""Refuse values that no configuration can have, before any key is read.
 
-YAML can hold far more: dates, sets, bytes, infinity, a key twice, references that unfold to billions of values. Each is
-refused in one sentence.
+A configuration has text, numbers, true or false, lists and mappings. YAML can hold more: dates, sets, bytes, infinity,
+the same key twice, references that expand to billions of values. Each of these is refused in one sentence.
 """
 
 import json
@@ -18,7 +18,7 @@ from infoplane.errors import UserError, printable
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 LONGEST_LABEL = 100
-"""Characters; it names files and folders, which may have 255, and files in the making have longer names."""
+"""Characters; a label names files and folders, which may have 255, and temporary files have longer names."""
 LONGEST_PATH = 1000
 LONGEST_NAME = 200
 """Bytes of a path, and of one folder in it."""
@@ -75,8 +75,8 @@ def require_plain(values: Mapping[str, Any]) -> None:
             todo.append((_under(where, key), one, depth + 1))
         if size > LARGEST:
             raise UserError(
-                f"{where}: with this there are more than {LARGEST:,} characters of keys and values, which no job could "
-                "be handed on its command line: shorten lists and sentences."
+                f"{where}: with this there are more than {LARGEST:,} characters of keys and values, too many for "
+                "a job's command line: shorten lists and sentences."
             )
 
 
@@ -133,7 +133,7 @@ def folder(value: str) -> str:
     try:
         path = str(Path(value).expanduser())
     except RuntimeError:
-        raise ValueError(f"nobody knows the home folder in {shown(value)}: write the path in full") from None
+        raise ValueError(f"the home folder in {shown(value)} is not known: write the path in full") from None
     if odd := next((letter for letter in "{}<>\n\t" if letter in path), ""):
         raise ValueError(f"{odd!r} cannot stand in the path of a folder, got {shown(value)}")
     names = [len(os.fsencode(name)) for name in path.split("/")]
@@ -143,7 +143,7 @@ def folder(value: str) -> str:
 
 
 def check_file(path: Path) -> None:
-    """Raise `UserError` for a key that stands twice in a mapping of a YAML or JSON file: the last would win unseen.
+    """Raise `UserError` for a key that is twice in a mapping of a YAML or JSON file: the first would be lost.
 
     What is neither is left to Snakemake, which reads the file itself.
     """
@@ -178,7 +178,7 @@ def _single(keys: list[tuple[Any, int]], path: Path) -> dict[Any, int]:
         if key in lines and key != "<<":  # YAML merges as many mappings as there are
             where = f"lines {lines[key]} and {line}" if line else "the same mapping"
             raise UserError(
-                f"{path}: the key {shown(key)} stands twice, in {where}: the first would be lost; keep one of them."
+                f"{path}: the key {shown(key)} is there twice, in {where}: keep one of them, or the first is lost."
             )
         lines[key] = line
     return lines

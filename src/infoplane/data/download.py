@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that its publisher vouches for."""
+    """A file with the MD5 that its publisher states."""
 
     file: str
     md5: str

@@ -17,13 +17,13 @@ from infoplane.options import Shape
 Resize = Literal["refuse", "crop", "stretch"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""Told by what a file holds, not by its name."""
+"""Recognised by what a file holds, not by its name."""
 PHOTO = "MPO"
-"""What Pillow calls a JPEG of a phone, with more pictures, such as a preview, behind the one that is meant."""
+"""Pillow's name for a JPEG of a phone that holds further pictures, such as a preview, behind the main one."""
 MODES = {1: "L", 3: "RGB"}
 EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 DEEP = re.compile(";16[A-Z]?$")
-"""How Pillow calls the stored pixels, of 16 bits per channel, of which it keeps eight without a word."""
+"""Pillow's name for stored pixels of 16 bits per channel; it would keep eight of them without saying so."""
 BACKGROUND = (255, 255, 255, 255)
 """White, as a page is: what stands behind transparent pixels."""
 LONG = 5_000
@@ -34,7 +34,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """A `Pixels`: what no split takes is never decoded, and memory holds one decoded image at a time."""
+    """A `Pixels` that decodes only images that a split takes, one at a time in memory."""
 
     read: Callable[[np.ndarray], Iterator[bytes]]
     """Ascending positions -> the encoded images there."""
@@ -118,7 +118,7 @@ def decode(encoded: bytes, shape: Shape, resize: Resize) -> np.ndarray:
 
 
 def _deep(image: Image.Image) -> bool:
-    """Whether an image that is open but not read yet has more than 8 bits per channel; a BMP of 16 has five."""
+    """Tell whether an open, not yet read image has more than 8 bits per channel (a BMP of 16 bits has five)."""
     stored = [args if isinstance(args, tuple) else (args,) for *_, args in getattr(image, "tile", ())]
     kinds = any(isinstance(arg, str) and DEEP.search(arg) for args in stored for arg in args)
     levels = image.format == "PPM" and any(isinstance(arg, int) and arg > 255 for args in stored for arg in args)

@@ -141,7 +141,7 @@ def _recorded(source: Plugin, known: Path | None) -> dict[str, Any]:
 def _met_before(seen: Mapping[str, set[bytes]]) -> list[str]:
     """How many of the held-out images are among those of the other splits, which a network has learned from."""
     met = len(seen["held_out"] & (seen["train"] | seen["validation"]))
-    return [f"held-out images that stand in training or validation too, pixel by pixel: {met}"] if met else []
+    return [f"held-out images that are also in training or validation, pixel by pixel: {met}"] if met else []
 
 
 def _write(writer: TensorWriter, pixels: np.ndarray, keys: Mapping[str, np.ndarray], rows: np.ndarray) -> None:

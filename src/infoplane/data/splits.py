@@ -74,7 +74,7 @@ def _together(images: Images) -> np.ndarray | None:
 
 
 def _equal(images: Images) -> Iterator[str]:
-    """How many images stand more than once, and with how many labels."""
+    """Count the images that are there more than once, and those of them with several labels."""
     if images.copies is None:
         return
     _, first, number, sizes = np.unique(images.copies, return_index=True, return_inverse=True, return_counts=True)
@@ -89,7 +89,7 @@ def _equal(images: Images) -> Iterator[str]:
 
 
 def _fewer(rows: Rows, counts: Mapping[str, int], together: np.ndarray | None) -> Iterator[str]:
-    """Splits that whole groups do not fill; raises `UserError` for one that is empty."""
+    """Note the splits that whole groups do not fill; raises `UserError` for an empty split."""
     for name, count in counts.items():
         found = len(rows[name])
         if not found and together is not None:
@@ -99,11 +99,11 @@ def _fewer(rows: Rows, counts: Mapping[str, int], together: np.ndarray | None) -
                 f"{sizes.min()} to {sizes.max()} samples and stay whole, so ask for more, or for fewer elsewhere."
             )
         if found < count:
-            yield f"{name} has {found} samples in place of {count}: what belongs together is drawn together"
+            yield f"{name} has {found} samples instead of {count}, because groups stay whole"
 
 
 def _untrained(images: Images, classes: int, train: np.ndarray) -> Iterator[str]:
-    """Classes that no network is trained on."""
+    """Note the classes that no network is trained on."""
     missing = np.flatnonzero(np.bincount(images.labels[train], minlength=classes) == 0)
     if len(missing):
         counts = np.bincount(images.labels, minlength=classes)

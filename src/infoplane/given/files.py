@@ -1,4 +1,4 @@
-"""The files behind a user's own data set: the same for the rule, which watches them, the job and the archive.
+"""The files behind a user's own data set: one list for the rule, the job and the archive.
 
 Paths are plain strings here: a folder of 50,000 images is looked through whenever the workflow is planned, and to make
 a `Path` of each takes five times as long as to find them.
@@ -68,7 +68,7 @@ def parquet(path: str, kind: str = "image_parquet") -> list[Path]:
 def expand(path: str, kind: str) -> list[Path]:
     """What is at a path, or what it matches as a glob, sorted; raises `UserError` when nothing is at a plain path.
 
-    A part of it that is there as it is written is no pattern: folders may be called ``photos [1]``.
+    A part of the path that exists as written is not a pattern: folders may be called ``photos [1]``.
     """
     try:
         parts = Path(path).expanduser().parts
@@ -130,7 +130,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _entries(folder: str, met: Met) -> list[os.DirEntry[str]]:
-    """What is in a folder; raises `UserError` where it was met before, which only a link can bring about."""
+    """What is in a folder; raises `UserError` where it was read before, through a link."""
     about = Path(folder).stat()
     before = met.setdefault((about.st_dev, about.st_ino), folder)
     if before is not folder:
@@ -166,7 +166,7 @@ def _images(top: str, met: Met, left_out: Counter[str]) -> Iterator[str]:
             elif entry.is_file():
                 yield entry.path
             else:
-                raise UserError(f"{entry.path} is no file, but a link to nothing or a device: remove it.")
+                raise UserError(f"{entry.path} is not a file but a broken link or a device: remove it.")
     except OSError as error:
         raise UserError(f"{top} cannot be read: {error.strerror}.") from None
 

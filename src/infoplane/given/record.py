@@ -1,4 +1,4 @@
-"""What the files behind a data set hold: recorded when it is prepared, and held against what they hold later.
+"""Record what the files of a data set hold when it is prepared, and compare it with what they hold later.
 
 The digests of files that have not changed since are taken from a file of known ones, as Git does with its index: tens
 of thousands of images are looked at, and not read again, whenever the workflow is planned.

@@ -1,6 +1,6 @@
 """BatchNorm statistics taken anew before a network is read.
 
-Running statistics lag behind the weights, and at step 0 they mean nothing. So whenever a network is evaluated or
+Running statistics lag behind the weights, and at step 0 they have no meaning. So whenever a network is evaluated or
 its activations are read, they are replaced by the plain average over a fixed set of training samples.
 """
 

@@ -40,7 +40,7 @@ def _rand(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 class _Uniform(torch.autograd.Function):
-    """A function of its own, because only such a one is told by `torch.vmap` that there are members."""
+    """A separate function, because `torch.vmap` reports its members only to such functions."""
 
     @staticmethod
     def forward(like: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Site(nn.Module):
-    """Passes its input on; exists to be named and read."""
+    """Pass the input on unchanged; a place in the network that has a name and can be read."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x

@@ -19,7 +19,7 @@ from infoplane.storage.parquet import write_rows
 from infoplane.tables import kinds_of_families
 
 NONE: dict[str, float | None] = dict.fromkeys(("accuracy", "loss_gap", "accuracy_gap"))
-"""Of a run without a history."""
+"""Values of a run without a history."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Settings:
 def analyse(
     measures: pl.DataFrame, history: pl.DataFrame, settings: Settings, metadata: Mapping[str, Any] | None = None
 ) -> Phases:
-    """Label every curve, compare shortcuts, correlate with generalisation, and try it all on curves that never move.
+    """Label every curve, compare shortcuts, correlate with generalisation, and test it all on curves that never move.
 
     metadata: the tables', for the order of measure families. Raises `UserError` for a column that is missing and for
     a family that was not measured.

@@ -18,9 +18,9 @@ from infoplane.phases.effects import Effect, Reading, effect
 from infoplane.phases.results import BLOCKS
 
 MARGIN = 0.01
-"""Z-X may differ by this much between s and z and is still the same. Ours; the configuration's ``phases.margin``."""
+"""A difference of Z-X between s and z up to this counts as zero. Ours; the configuration's ``phases.margin``."""
 AGAINST = -0.25
-"""Coefficient of f on s at or below which f points against s. Ours: a quarter of what s carries is taken out of it."""
+"""Coefficient of f on s at or below which f counts as pointing against s. Ours: f then removes a quarter of s."""
 HALF = 0.5
 """Share of a loss that its cause must account for, and of resamples that must agree with a verdict. Ours."""
 DRAWS = 4000
@@ -109,7 +109,9 @@ def _addition(rows: pl.DataFrame, last: bool) -> Addition:
             continue
         name = f"{row['part']}_zx" if row["measure"] == "zx" else row["measure"]
         parts = row.get("blocks")
-        stderr = 0.0 if row.get("note") == "constant" else row.get("stderr")  # what does not vary tells nothing, surely
+        stderr = (
+            0.0 if row.get("note") == "constant" else row.get("stderr")
+        )  # what does not vary holds no information, and this is certain
         reading = Reading(row["value"], stderr, tuple(parts) if parts else None, row.get("n"))
         readings.setdefault(name, {})[row["seed"]] = reading
         if row["measure"] in MARKS:
@@ -202,14 +204,14 @@ def judge(evidence: Evidence, level: float, margin: float) -> tuple[str | None, 
     if evidence.against is None or evidence.log_ratio is None:
         return None, None, "compresses; how f relates to s was not measured"
     if not evidence.has_counterfactuals and not evidence.is_sum:
-        return None, None, "compresses; without counterfactuals it cannot be told whether in the sum or after it"
+        return None, None, "compresses; without counterfactuals it is not known whether in the sum or after it"
     point = VERDICTS[int(_verdicts(_values(evidence, None, compression.value), bool(evidence.is_sum), margin)[0])]
     resampled = _verdicts(_values(evidence, random, drawn), bool(evidence.is_sum), margin)
     confidence = float((resampled == VERDICTS.index(point)).mean())
     bare = "" if evidence.has_counterfactuals else "without counterfactuals"
     if point == UNEXPLAINED:
         why = "f passes neither the test of cancelling nor that of out-weighing"
-        return None, None, f"the sum compresses, but {bare + ' it cannot be told how' if bare else why}"
+        return None, None, f"the sum compresses, but {bare + ' it is not known how' if bare else why}"
     if confidence < HALF:
         return None, None, f"{point}, but only {confidence:.0%} of resamples agree"
     return point, confidence, bare
@@ -288,12 +290,12 @@ def _clauses(verdict: str | None, last: Addition, evidence: Evidence, of: dict[s
         return
     lost = evidence.lost.value
     if verdict == AFTER:
-        yield f"s + f itself costs {_signed(lost)}, the rest is lost in norm, activation or pooling after it"
+        yield f"s + f itself adds {_signed(lost)} to Z-X, the norm, activation or pooling after it adds the rest"
         return
     changed = ((WITHOUT, "without what of f points against s"), (HALVED, "with f halved"))
     back = {words: last.of(**{"zx_intact": 1, name: -1}) for name, words in changed}
     shares = [f"{one.value / lost:.0%} {words}" for words, one in back.items() if one is not None]
-    yield f"the sum costs {_signed(lost)}, of which comes back {' and '.join(shares)}"
+    yield f"the sum adds {_signed(lost)} to Z-X, of which disappears {' and '.join(shares)}"
 
 
 def _plain(value: float) -> str:

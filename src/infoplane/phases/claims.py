@@ -1,6 +1,6 @@
 """Verdicts on what an experiment claims: reproduced, not reproduced, or undecided.
 
-Every comparison has a boundary that parts what is claimed from what is not: the margin on the expected side. It is
+Every comparison has a boundary between what is claimed and what is not: the margin on the expected side. It is
 decided where the effect is surely on one side of it, after Holm's adjustment for all comparisons of all claims.
 """
 
@@ -108,7 +108,7 @@ def _against(mean: Mean, expected: str, margin: float) -> tuple[float, bool]:
 
 
 def _label(claim: Claim, row: Mapping[str, Any]) -> Found:
-    """A label's two halves are decided by themselves; its p is that of the less sure one."""
+    """The two halves of a label are decided separately; its p is that of the less sure one."""
     name, confidence = row.get("label"), row.get("confidence")
     if name is None or confidence is None:
         return Found(reason="there is no label here")
@@ -174,7 +174,7 @@ def _overall(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def judge(
     claims: Mapping[str, Mapping[str, Any]], measures: pl.DataFrame, phases: Phases, metadata: Mapping[str, Any]
 ) -> pl.DataFrame:
-    """Verdicts on claims as JSON values; metadata: the tables'. Raises `UserError` for a claim that is none."""
+    """Verdicts on claims as JSON values; metadata: the tables'. Raises `UserError` for anything else."""
     return verdicts(
         {name: Claim.from_dict(dict(values)) for name, values in claims.items()}, Evidence(measures, phases, metadata)
     )

@@ -84,7 +84,7 @@ def differences(
 
 
 def means(found: Sequence[Pair], accuracy: Accuracy) -> list[dict[str, Mean | None]]:
-    """Of every pair, quantity -> the paired difference; None where it cannot be had."""
+    """Of every pair, quantity -> the paired difference; None where there is none."""
     return [_means(pair, _crossed(pair)) | {"accuracy": _accuracy(pair, accuracy)} for pair in found]
 
 

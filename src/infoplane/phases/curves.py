@@ -29,7 +29,7 @@ class Curve:
     """One measure of one cell, turned so that learning is a fall.
 
     values: (seeds, checkpoints, blocks); without blocks the last axis has length 1. stderr: (seeds, checkpoints),
-    NaN where there is none. scale: what a representation that knows nothing would have; margin is a share of it.
+    NaN where there is none. scale: what a representation without information would have; margin is a share of it.
     grain: what the values are rounded to; 0 where they are not. odd: (seeds, checkpoints), where a checkpoint stood out
     and was replaced.
     """
@@ -113,7 +113,7 @@ NEEDED = ("architecture", "shortcut", "seed", "step", "site", "part", "measure",
 
 
 def complete(measures: pl.DataFrame) -> pl.DataFrame:
-    """A measures table with every column that phases need; raises `UserError` for one that nothing can stand for."""
+    """A measures table with every column that phases need; raises `UserError` for one that is missing."""
     for name in NEEDED:
         if name not in measures.columns:
             raise UserError(f"the measures table has no column '{name}': expected {', '.join(NEEDED)}.")

@@ -48,7 +48,7 @@ class Effect:
         return float(low[0]), float(high[0])
 
     def draws(self, random: np.random.Generator, count: int) -> Array:
-        """Values that the truth may have, shape (count,); the estimate itself where nothing is known of its error."""
+        """Draws of the true value, shape (count,); the estimate itself where nothing is known of its error."""
         return self.mean.draws(random, count) if self.basis else np.full(count, self.value)
 
 

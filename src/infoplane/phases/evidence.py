@@ -1,4 +1,4 @@
-"""What an experiment has to say on one comparison of a claim: an effect, how sure it is, or why it cannot be judged.
+"""Judge one comparison of a claim: the effect, how sure it is, or why it cannot be judged.
 
 Effects and their errors are those of the phase tables, taken from the same functions, because a claim has a margin of
 its own and is judged among other claims: a table's interval alone cannot be widened for that.
@@ -20,9 +20,9 @@ from infoplane.phases.resample import Mean
 from infoplane.phases.results import Phases
 
 BY_CHANCE = 2.0
-"""A network has learned nothing to speak of below this multiple of the accuracy of guessing; ours."""
+"""A network counts as not having learned below this multiple of the accuracy of guessing; ours."""
 LEARNED = ("fit_depth", "compression_height", "turn_step", "end", "label")
-"""Quantities that speak of learning, so that a network that did not learn cannot bear them out."""
+"""Quantities about learning, which a network that did not learn cannot support."""
 FEWEST = 5
 """Networks below which no correlation is judged."""
 
@@ -31,7 +31,7 @@ FEWEST = 5
 class Found:
     """One comparison. reason: why it cannot be judged; then the rest may be None.
 
-    p: two-sided, against the boundary that parts what is claimed from what is not. agrees: on which side it lies.
+    p: two-sided, against the boundary between what is claimed and what is not. agrees: on which side it lies.
     """
 
     effect: float | None = None
@@ -54,7 +54,7 @@ Judged = tuple[Mean | None, float, int]
 
 @dataclass(frozen=True)
 class Evidence:
-    """An experiment's tables, made ready to be asked."""
+    """An experiment's tables, prepared for judging claims."""
 
     measures: pl.DataFrame
     phases: Phases
@@ -112,7 +112,7 @@ class Evidence:
         return self._by_reference[reference]
 
     def unfit(self, architecture: str, shortcut: str, site: str, quantity: str) -> str:
-        """Why this network cannot be asked about this quantity; empty where it can."""
+        """Say why this quantity of this network cannot be judged; empty where it can."""
         network = f"{architecture} with {shortcut}"
         cell = self.cell(architecture, shortcut, site)
         if cell is None:
@@ -122,7 +122,7 @@ class Evidence:
         if len(cell.seeds) < wanted:
             return f"{network}: {cell.note or f'{wanted - len(cell.seeds)} of {wanted} seeds missing'}"
         if len(cell.seeds) < 2:
-            return "one seed, so nothing is known of how seeds differ"
+            return "one seed, so it is not known how much seeds differ"
         return self._untaught(network, self.row(architecture, shortcut, site)) if quantity in LEARNED else ""
 
     def _untaught(self, network: str, row: Mapping[str, Any]) -> str:
@@ -146,7 +146,7 @@ class Evidence:
     def alone(self, architecture: str, shortcut: str, site: str, quantity: str, less: float) -> Judged:
         """A network's quantity over its seeds, less a number."""
         cell = self.cell(architecture, shortcut, site)
-        assert cell is not None, "a network that is fit to be asked has a cell"
+        assert cell is not None, "a network that can be judged has a cell"
         scale, seeds, sign = _scale(cell, quantity), len(cell.seeds), 1
         mean: Mean | None
         if quantity == "accuracy":
@@ -178,8 +178,8 @@ class Evidence:
     def correlation(self, quantity: str, within: str | None) -> Found:
         """Spearman's, of an amplitude with the gap of losses, over networks (means over their seeds).
 
-        Seeds of one network are no new evidence on what goes with what, so each network counts once. Interval: Bonett
-        and Wright (2000, Psychometrika 65, 23).
+        Further seeds of one network add no independent evidence to a correlation, so each network counts once.
+        Interval: Bonett and Wright (2000, Psychometrika 65, 23).
         """
         names = self.phases.metadata["last_blocks"].items()
         chosen = [(a, site) for a, site in names if within in (None, a)]

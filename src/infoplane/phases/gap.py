@@ -1,7 +1,7 @@
 """Do networks with more pronounced phases generalise better: amplitude against the generalisation gap, over runs.
 
 Amplitudes are those of single runs at the last block. Intervals come from resampling runs (percentiles). Runs of
-different shortcuts differ in much besides their amplitude: this is a correlation, and no cause.
+different shortcuts differ in much besides their amplitude: this is a correlation and does not show a cause.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ QUANTITIES = ("fit_depth", "compression_height")
 GAPS = {"loss": "loss_gap", "accuracy": "accuracy_gap"}
 METHODS = ("pearson", "spearman", "kendall")
 FEWEST = 4
-"""Runs below which no correlation is told."""
+"""With fewer runs than this, no correlation is given."""
 
 
 def correlations(runs: Sequence[dict[str, Any]], level: float, resamples: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a cell is called, how sure that is, and what a reader should know beside it."""
+"""Give a cell its label, say how sure it is, and add notes for the reader."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ ROUGH_DF = 0.37
 """Degrees of freedom of a median absolute deviation per value, against a standard deviation's."""
 MANY = 1e6
 UNKNOWN = (
-    "its noise cannot be known, so nothing is sure: one seed, no standard errors, and fewer than "
+    "its noise is not known, so nothing is sure: one seed, no standard errors, and fewer than "
     f"{mending.FEWEST} checkpoints or values that are rounded too far"
 )
 KINSHIP = 0.7
-"""Correlation of neighbouring checkpoints' noise that a bare curve is taken to have, for it cannot tell."""
+"""Correlation of neighbouring checkpoints' noise assumed for a single curve, which cannot show it."""
 WANDER = 1 / np.sqrt(1 - 4 / 3 * KINSHIP + KINSHIP**2 / 3)
-"""What second differences show of noise of that kind is too little by this factor."""
+"""Second differences show noise of that kind too small by this factor."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ CHOSEN = QUANTITIES[3:]
 
 
 def basis(curve: Curve) -> str:
-    """What the intervals of a curve know of, best first."""
+    """Sources of error that the intervals of a curve include, best first."""
     seeds = len(curve.values) > 1
     if curve.has_blocks:
         return "samples x seeds" if seeds else "samples"
@@ -164,10 +164,10 @@ def claims(sure: Sure, margin: float, level: float) -> tuple[int, int]:
 
 
 def notes(cell: Cell, sure: Sure, gain: Mean | None, margin: float, label_margin: float, level: float) -> list[str]:
-    """What a label alone would hide."""
+    """Notes on what a label alone would hide."""
     said = [cell.note] if cell.note else []
     if gain is not None and np.isfinite(gain.stderr[0]) and float(gain.above(label_margin)[0]) < level:
-        said.append("Z-Y does not clearly fall here, so by the letter these are no phases of learning the label")
+        said.append("Z-Y does not clearly fall here, so these are not phases of learning the label")
     for found, words in (
         (sure.earlier_rise, "rises by {:.3f} on its way down to the turn"),
         (sure.later_fall, "falls again by {:.3f} after the turn"),
@@ -175,8 +175,8 @@ def notes(cell: Cell, sure: Sure, gain: Mean | None, margin: float, label_margin
         if float(found.above(margin)[0]) >= level:
             said.append(words.format(float(found.value[0])))
     for seed, at in np.argwhere(cell.x.odd) if cell.x.odd is not None else ():
-        said.append(f"seed {cell.seeds[seed]}, step {cell.steps[at]} stands out, so its neighbours stand for it")
+        said.append(f"seed {cell.seeds[seed]}, step {cell.steps[at]} stands out and was replaced by its neighbours")
     if sure.basis == "roughness":
         known = np.isfinite(sure.start.stderr).all()
-        said.append("noise guessed from how rough the curve is" if known else UNKNOWN)
+        said.append("noise estimated from how rough the curve is" if known else UNKNOWN)
     return said

@@ -1,9 +1,9 @@
-"""Curves made whole before they are read: single checkpoints that stand out are taken out, gaps are filled.
+"""Repair curves before they are read: replace single checkpoints that stand out, and fill gaps.
 
 The lowest point of a curve is where one bad checkpoint does most harm: half of the data chooses it, the other half
-is read there. So a checkpoint that no neighbour leads to is taken out first (in the manner of Hampel 1974, Journal of
-the American Statistical Association 69, 383). What is missing is put in from the other seeds, moved by how far
-this seed lies from them around the gap; of a single seed, by a straight line.
+is read there. So a checkpoint that does not fit its neighbours is replaced first (in the manner of Hampel 1974, Journal
+of the American Statistical Association 69, 383). A missing checkpoint is filled in from the other seeds, moved by how
+far this seed lies from them around the gap; of a single seed, by a straight line.
 
 Axes throughout: curve (any number, each mended alone), seed, checkpoint, block.
 """
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ALONE, AMONG = 3.0, 4.0
-"""Distance, in standard deviations of a curve's noise, from which on a checkpoint stands out: of the only seed, whose
-noise is all that a reading has, and of one seed among several."""
+"""Distance, in standard deviations of a curve's noise, from which on a checkpoint stands out: for a single
+seed, and for one seed among several."""
 FEWEST = 6
 """Checkpoints below which a curve says too little of its own noise."""
 SWEEPS = 5

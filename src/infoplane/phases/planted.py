@@ -113,7 +113,7 @@ def plant(
     generator: np.random.Generator,
     stderr: Array | None = None,
 ) -> Planted:
-    """Noisy values around a curve of shape (checkpoints,), with what is missing and what stands out mended.
+    """Noisy values around a curve of shape (checkpoints,), with gaps filled and outliers replaced.
 
     stderr: (seeds, checkpoints), what is known of the noise.
     """

@@ -2,7 +2,7 @@
 
 A value is a mean over seeds x blocks, d[s, b]. Resampling both (the pigeonhole bootstrap of Owen 2007, Annals of
 Applied Statistics 1, 386) has a variance that can be written down, so it is written down: no resample is drawn, the
-bootstrap's known errors at few seeds (too narrow by (S - 1) / S, the interaction counted three times) are put right,
+bootstrap's known errors at few seeds (too narrow by (S - 1) / S, the interaction counted three times) are corrected,
 and the same rule can be run on thousands of planted curves. docs/phases.md has both, side by side.
 """
 
@@ -24,7 +24,7 @@ class Mean:
 
     What is known of a mean is a mixture of two Student's t: of `df` degrees of freedom with weight `weight`, and of
     `df_blocks` with the rest. On crossed normal data its intervals keep what they promise from two seeds on, where
-    Satterthwaite's degrees of freedom do not (docs/phases.md). A standard error may be infinite: nothing is known.
+    Satterthwaite's degrees of freedom do not (docs/phases.md). An infinite standard error means that nothing is known.
 
     too_far: a second reading, whose error is on the other side than that of `value`; the interval holds it too.
     """
@@ -37,7 +37,7 @@ class Mean:
     too_far: Array | None = None
 
     def __post_init__(self) -> None:
-        """What is smaller than rounding is nothing: a frozen network moves by exactly 0."""
+        """Set values below rounding error to 0: a frozen network moves by exactly 0."""
         for name in ("value", "stderr", "too_far"):
             if (found := getattr(self, name)) is not None:
                 object.__setattr__(self, name, np.where(np.abs(found) < ROUNDING, 0.0, found))
@@ -63,7 +63,7 @@ class Mean:
         return replace(self, stderr=np.sqrt(both), df_blocks=np.full(self.value.shape, df), weight=weight)
 
     def draws(self, random: np.random.Generator, count: int) -> Array:
-        """Values that the truth of a single mean may have, shape (count,)."""
+        """Draws of the true value of a single mean, shape (count,)."""
         of_seeds = random.random(count) < self.weight
         tails = np.where(of_seeds, random.standard_t(self.df, count), random.standard_t(self.df_blocks, count))
         return np.asarray(self.value + self.stderr * tails)

@@ -26,7 +26,7 @@ PHASES: Columns = {
     "shortcut": pl.String,
     "seed": pl.Int64,  # null: over all seeds
     "family": pl.String,
-    "measure": pl.String,  # zx, or the information on X that stands in its place
+    "measure": pl.String,  # zx, or the information on X that replaces it
     "site": pl.String,
     "depth": pl.Int64,
     "label": pl.String,  # two-phase, compression-only, fitting-only, flat, ambiguous; null: nothing to judge

@@ -153,7 +153,7 @@ def false_positives(nulls: pl.DataFrame) -> str:
 
 
 def _verdicts(rows: list[Row], console: Console) -> None:
-    """Every claim with its verdict, and below it what it was held against, where that is several things."""
+    """Every claim with its verdict, and below it the single comparisons, where there are several."""
     gap = _gap(console)
     table = _table("Claims", ["claim", "network", "verdict"], ["effect", "seeds"])
     for row in rows:

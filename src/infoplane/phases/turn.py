@@ -1,7 +1,7 @@
 """Where a curve turns, chosen on one part of the data and judged on another.
 
-The lowest of several noisy points is too low: whoever chooses it and reads it on the same data finds a fit where
-there is none. So the parts of the held-out images, and the seeds where there are four or more, are halved, the turn is
+The lowest of several noisy points is too low: choosing it and reading it on the same data shows a fit in a curve that
+never moves. So the parts of the held-out images, and the seeds where there are four or more, are halved, the turn is
 chosen on one half of both and read on the other half of both, all ways round, over several fixed halvings; every value
 is read equally often. This is cross-fitting (Chernozhukov et al. 2018, Econometrics Journal 21, C1) of an argmin. Where
 a single curve is all there is, but its noise is known, it is thinned: y + e and y - e are independent when e is drawn
@@ -20,8 +20,8 @@ from infoplane.phases.curves import Array
 
 MIDDLE = 4
 HALVED = 4
-"""Seeds from which on they are halved too. Of two or three, a half would be a single network, which may well turn
-sooner or later than the others; with so few, what seeds share by chance is well within their intervals."""
+"""From this many seeds on, seeds are halved too. Half of two or three seeds would be a single network, which may turn
+sooner or later than the others; with so few, their intervals are wide enough to cover what they share by chance."""
 ROUNDS = 8
 THINNINGS = 64
 

@@ -23,7 +23,9 @@ def main() -> None:
     )
     parser.add_argument("table", type=Path, help="CSV or Parquet: run, step, site, zx, zy")
     parser.add_argument("--output", type=Path, required=True, help="folder for the report, charts and tables")
-    parser.add_argument("--reference", help="the shortcut, or run, that the others are held against; default: identity")
+    parser.add_argument(
+        "--reference", help="the shortcut, or run, that the others are compared with; default: identity"
+    )
     parser.add_argument("--classes", type=int, help="number of equally frequent labels, so that H(Y) is shown")
     args = parser.parse_args()
 

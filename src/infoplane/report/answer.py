@@ -1,4 +1,4 @@
-"""What the reader came for: the verdicts on the experiment's claims, and each last block's phases in a sentence."""
+"""Write the answer: the verdicts on the experiment's claims, and each last block's phases in a sentence."""
 
 from pathlib import Path
 from typing import Any

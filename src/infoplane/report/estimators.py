@@ -41,7 +41,7 @@ def accuracy(tables: Tables, record: Path | None) -> dict[str, Any] | None:
     except FileNotFoundError:
         raise UserError(f"{record} is missing: it is the record of `snakemake accuracy`.") from None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{record} is no record of accuracy: restore it from the repository.") from None
+        raise UserError(f"{record} is not a record of accuracy: restore it from the repository.") from None
 
 
 def _summary(key: tuple[str, str, int], rows: list[dict[str, Any]], labels: list[str]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _ordered(rows: pl.DataFrame, tables: Tables) -> list[dict[str, Any]]:
 
 
 def phases(tables: Tables, found: Curves) -> dict[str, Any] | None:
-    """Everything of the section on phases; None where nothing was analysed."""
+    """Gather what the section on phases shows; None where nothing was analysed."""
     if tables.phases is None:
         return None
     rows = _ordered(judged(tables, found), tables)
@@ -88,7 +88,7 @@ def phases(tables: Tables, found: Curves) -> dict[str, Any] | None:
 
 
 def false_positives(tables: Tables, found: Curves) -> str:
-    """How often noise alone was called a phase, in one sentence; empty where it was not tried."""
+    """Say in one sentence how often noise alone was called a phase; empty where it was not tried."""
     if tables.phases is None:
         return ""
     nulls = _shown(tables.phases, "nulls", found)

@@ -49,8 +49,8 @@ def read(path: Path, classes: int | None = None) -> Tables:
     """The tables of a CSV or Parquet file of (run, step, site, zx, zy), one row per value of both.
 
     classes: number of equally frequent labels, for H(Y). Raises `UserError` for a column that is missing or misspelt,
-    for what is no number or cannot be one of its kind, for rows that stand twice or contradict each other, and where
-    nothing has two checkpoints.
+    for what is no number or cannot be one of its kind, for rows that are there twice or contradict each other, and
+    where nothing has two checkpoints.
     """
     rows = _placed(_typed(_file(path), path), path)
     _distinct(rows, path)
@@ -63,24 +63,24 @@ def read(path: Path, classes: int | None = None) -> Tables:
 
 
 def ignored(path: Path) -> list[str]:
-    """Columns that say nothing to us."""
+    """Note the columns that are not known and are left out."""
     return [name for name in _file(path).columns if name not in (*NAMED, *OPTIONAL)]
 
 
 def cautions(tables: Tables) -> list[str]:
-    """What is read, but may not be what was meant."""
+    """Note what is read, but may not be what was meant."""
     high = tables.measures.filter(pl.col("measure") == "zx", pl.col("value") > HIGHEST_ZX)
     if high.is_empty():
         return []
     worst = float(high["value"].to_numpy().max())
     return [
         f"zx is above {HIGHEST_ZX:g} in {high.height} rows, up to {worst:g}: is it divided by the input's variance? "
-        "Not knowing the input at all is 1."
+        "Z-X is 1 where nothing of the input can be read."
     ]
 
 
 def reference(tables: Tables, wanted: str | None) -> str:
-    """The shortcut that the others are held against: the wanted one, else identity where it is, else the first.
+    """Find the shortcut that the others are compared with: the wanted one, else identity where it is, else the first.
 
     Raises `UserError` with the nearest name when there is none of the wanted one.
     """
@@ -207,7 +207,7 @@ def _placed(table: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def in_order(sites: Sequence[str]) -> list[str]:
-    """Sites from the input on, in the order of the file; numbered ones that were sorted as words, by their numbers.
+    """Order the sites from the input on, as in the file; numbered sites that were sorted as words, by their numbers.
 
     `layer1, layer10, layer2` is such an order; `up2, up1` is not, and stays.
     """
@@ -251,7 +251,7 @@ def _distinct(rows: pl.DataFrame, path: Path) -> None:
         row = twice.row(0, named=True)
         name = row["shortcut"] if "run" not in rows.columns else rows.filter(pl.col(ROW) == row[ROW][0])["run"][0]
         raise UserError(
-            f"{path}: run '{name}', step {row['step']}, site '{row['site']}' stands in rows {row[ROW][0]} and "
+            f"{path}: run '{name}', step {row['step']}, site '{row['site']}' is in rows {row[ROW][0]} and "
             f"{row[ROW][1]}: keep one, or tell repeats apart by a column seed."
         )
 

@@ -1,4 +1,4 @@
-"""One page that a colleague opens from an e-mail: the answer, charts to explore, the detail, and where it comes from.
+"""Write the report, one page that can be sent by e-mail: the answer, charts to explore, details and provenance.
 
 The page holds everything it shows (Vega once, the charts as specs) and asks the network for nothing: its own
 security policy forbids it. What was not made is said in a line where it would stand.
@@ -63,7 +63,7 @@ def text(*names: str) -> Markup:
 
 
 def dressing() -> dict[str, Markup]:
-    """What every page wears: the style sheet and the script that draws its charts."""
+    """Give what every page needs: the style sheet and the script that draws its charts."""
     return {"style": text("report.css"), "script": text("report.js")}
 
 
@@ -153,7 +153,7 @@ def question(tables: Tables) -> str:
     where = (f" on {data}" if data else "") + (f" for {steps} steps" if steps else "")
     whose = f"Asked of {_list(tables.architectures)} with the shortcuts {_list(tables.shortcuts)}, trained{where}."
     if tables.headline != "zx":
-        return f"While it learns, do a network's layers lose information on their input, I(X;Z)? {whose}"
+        return f"While it learns, does the information of a network's layers on their input, I(X;Z), fall? {whose}"
     return (
         "While it learns, does a network first fit its input (Z-X falls) and then compress it (Z-X rises), and does "
         f"an identity shortcut make it skip the fitting? {whose}"

@@ -1,7 +1,7 @@
-"""Nothing half-written is ever left behind: write beside the target, then rename.
+"""Write files whole or not at all: write beside the target, then rename.
 
-What is renamed lies on the disk by then, and so does the new name afterwards (fsync of the file and of its folder): a
-power cut leaves the old file or the new one, whole, and never a name with nothing behind it.
+The file is on the disk before it is renamed, and the new name afterwards (fsync of the file and of its folder). So a
+power cut leaves the old file or the new one, whole, and never an empty one.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def _there(folder: Path) -> bool:
 
 
 def _sweep(target: Path) -> None:
-    """Remove what writers of this target left that are no more; nothing else that looks like it."""
+    """Remove the temporary files of dead writers of this target, and no other file."""
     left = re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.part")
     for path in target.parent.iterdir():
         found = left.fullmatch(path.name)

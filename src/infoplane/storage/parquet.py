@@ -1,7 +1,7 @@
 """Opening and writing Parquet the same way everywhere: JSON metadata under one key, the same bytes every time.
 
-Damage is found where it is read: every page carries a checksum (Parquet's own), and the footer, which holds the
-metadata and where everything is, a digest of itself.
+Damage is found when a file is read: every page has a checksum (Parquet's own), and the footer, which holds the metadata
+and all positions, has a digest of itself.
 """
 
 import hashlib

@@ -106,7 +106,7 @@ class _ChannelsSideBySide(TorchFunctionMode):
 
 
 class _OfMembers(torch.autograd.Function):
-    """A convolution or a BatchNorm; a function of its own, because only such a one is told that there are members."""
+    """A convolution or a BatchNorm; a separate function, because only such functions learn that there are members."""
 
     @staticmethod
     def forward(func: Callable[..., Tensor], *args: Any) -> Tensor:

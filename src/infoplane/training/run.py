@@ -78,7 +78,7 @@ class Record:
 
 
 def _word(value: Any) -> Any:
-    """A number for JSON, which knows no nan; a member that has diverged holds some."""
+    """Make a number for JSON, which has no nan; a member that has diverged holds some."""
     return value if value is None or math.isfinite(value) else str(value)
 
 

@@ -36,7 +36,7 @@ class StateFolder:
         try:
             return read_tensors(self.latest)
         except UserError:
-            return None  # better to start anew than to stop: nothing but time depends on it
+            return None  # starting again only costs time, so it is better than an error
 
     def save(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Replace the latest state."""
@@ -46,5 +46,5 @@ class StateFolder:
         return self.folder / f"checkpoint{step:08d}.safetensors"
 
     def remove(self) -> None:
-        """Forget everything: the run is done."""
+        """Remove the saved state: the run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """What a plan would cost: core-hours, GPU-hours and bytes, from what such jobs took before.
 
 A job is compared with finished ones of its kind, the nearest first (the same labels in this experiment; the same
-plug-ins anywhere; the same rule), and scaled by how much larger it is, as `infoplane.config.demand` reckons.
+plug-ins anywhere; the same rule), and scaled by how much larger it is, as `infoplane.config.demand` estimates.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from infoplane.why.pending import Pending
 START_SECONDS = 2.0
 """Of a job's time, what does not grow with it: Python and its imports (1.2 to 2.5 s on an AMD EPYC)."""
 UNKNOWN_SECONDS = 10.0
-"""For a job of a rule that has never run here and that grows in no way that is known; ours."""
+"""For a job of a rule that has never run here and whose growth with size is not known; ours."""
 ENOUGH = 20
 """Finished jobs of one kind in one experiment that are looked at."""
 TAKEN = "taken from there"
@@ -52,7 +52,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished job: how many times longer it took than was reckoned, or its seconds, and the bytes that it wrote."""
+    """A finished job: how many times longer it took than estimated, or its seconds, and the bytes that it wrote."""
 
     kinds: list[Kind]
     pace: float

@@ -23,10 +23,10 @@ class Pending:
     new_inputs: tuple[str, ...] = ()
     """Files that are newer than its results, and different, and that no pending job makes."""
     params_before: tuple[str, ...] = ()
-    """Parameters, each as its ``repr``, that it had then and has no more."""
+    """Parameters, each as its ``repr``, that it had then and does not have now."""
     params_now: tuple[str, ...] = ()
     inputs_before: tuple[str, ...] = ()
-    """Files that it read then and reads no more."""
+    """Files that it read then and does not read now."""
     inputs_now: tuple[str, ...] = ()
     command_changed: bool = False
     log: str = ""

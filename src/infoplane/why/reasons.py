@@ -1,4 +1,4 @@
-"""Why each pending job would run, in the words of whoever wrote the configuration."""
+"""Explain why each pending job would run, by the keys of the configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,12 +68,12 @@ def reasons(job: Pending, around: Surroundings) -> list[str]:
         told.append(_other_inputs(job))
     if job.upstream and not told:
         told.append(FOLLOWS.format(rules=", ".join(job.upstream)))
-    return told or ["Snakemake gives no reason that is known here: ask snakemake -n"]
+    return told or ["Snakemake gives a reason that is not known here: see snakemake -n"]
 
 
 def _gone(missing: Sequence[str]) -> str:
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return f"{missing[0]}{more} was made and is gone, and is needed"
+    return f"{missing[0]}{more} was made before, is gone, and is needed"
 
 
 def _new(job: Pending, around: Surroundings) -> str:
@@ -117,7 +117,7 @@ def _edited(job: Pending, around: Surroundings) -> list[str]:
         return []
     files, current = code_record.recall(around.code_records, before), around.code.get(now)
     if files is None or current is None:
-        return ["source files behind it were edited (which ones was not written down)"]
+        return ["source files of it were edited (which ones is not recorded)"]
     return [f"{name} was {became}" for name, became in code_record.edited(files, current).items()]
 
 

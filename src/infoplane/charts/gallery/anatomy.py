@@ -1,9 +1,9 @@
 """Anatomy: how each residual addition z = s + f compresses, and what its branch does to the shortcut
 
 Above, at the last checkpoint: Z-X of shortcut s, branch f and sum z of every addition with the verdict on how it
-compresses, and the shares of the variance of s + f. Below, over training: how much of X the addition loses, the
-coefficient of f on s (−1: f takes out what s carries), and the size of f. Lines are means over seeds, bands reach from
-the smallest seed to the largest.
+compresses, and the shares of the variance of s + f. Below, over training: by how much the addition makes X harder to
+read, the coefficient of f on s (−1: f takes out what s carries), and the size of f. Lines are means over seeds, bands
+reach from the smallest seed to the largest.
 """
 
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ MEASURES = {
 """Part and measure -> column."""
 COLOURS = {"s": "#0072B2", "f": "#D55E00", "z": theme.INK, "2 Cov(s, f)": "#999999"}
 KEYS = ["architecture", "shortcut", "site", "depth", "step"]
-NO_SHORTCUT = "no network here has a shortcut: there is nothing to take apart"
-NOT_MEASURED = "additions were not taken apart: name the measure family anatomy, and read sites ['*']"
+NO_SHORTCUT = "no network here has a shortcut: there is no addition to analyse"
+NOT_MEASURED = "additions were not analysed: add the measure family anatomy, and read sites ['*']"
 
 
 @dataclass(frozen=True)
 class Options:
-    family: Annotated[str, "measure family; auto: the one that took additions apart"] = "auto"
+    family: Annotated[str, "measure family; auto: the one that analysed additions"] = "auto"
     most: Annotated[int, "at most this many additions, evenly spaced"] = 9
     scale: Annotated[Literal["sqrt", "linear"], "of Z-X; sqrt spreads the small values"] = "sqrt"
 
@@ -49,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Panel:
-    """A quantity over training: its column, its axis, a line to hold it against."""
+    """A quantity over training: its column, its axis, a line to compare it with."""
 
     field: str
     title: str
@@ -87,7 +87,7 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
     )
     if without:
         named = ", ".join(f"'{label}'" for label in without)
-        told += f" No shortcut, so not taken apart: {named}."
+        told += f" No shortcut, so not analysed: {named}."
     if tables.phases is None:
         told += " Verdicts need the phase analysis."
     return theme.grid(cells, len(shortcuts), told, colour="independent", rows=8)

@@ -1,8 +1,8 @@
-"""Generalisation: how pronounced the phases are against the gap between validation and training loss
+"""Generalisation: how pronounced the phases are, and the gap between validation and training loss
 
 Amplitude of the phases at the last residual block (fit depth, compression height) against the generalisation gap,
-validation loss less training loss at the last step; one point per run. A correlation over networks that differ in
-much besides, and no cause.
+validation loss less training loss at the last step; one point per run. The networks differ in much else, so a
+correlation does not show a cause.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ HEIGHT = 240
 @dataclass(frozen=True)
 class Options:
     family: Annotated[str, "measure family; auto: the one that the phase analysis read"] = "auto"
-    method: Annotated[Literal["pearson", "spearman", "kendall"], "the correlation that is told"] = "spearman"
+    method: Annotated[Literal["pearson", "spearman", "kendall"], "the correlation that is shown"] = "spearman"
 
     def __post_init__(self) -> None:
         if self.method not in ("pearson", "spearman", "kendall"):

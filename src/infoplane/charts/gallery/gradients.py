@@ -1,4 +1,4 @@
-"""Gradients: what batches agree on (mean) against where they differ (standard deviation), layer by layer
+"""Gradients: what batches agree on (mean) and where they differ (standard deviation), layer by layer
 
 Shwartz-Ziv and Tishby 2017 (arXiv:1703.00810), figure 4: both norms relative to the layer's weights, log-log, and their
 ratio, the signal-to-noise. While it is above 1 the weights drift, below 1 they diffuse; the rule marks where the whole

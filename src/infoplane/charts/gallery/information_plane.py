@@ -1,9 +1,10 @@
-"""Information plane: what each layer has lost of the input (Z-X) and still lacks of the label (Z-Y)
+"""Information plane: how far the best decoder misses the input (Z-X) and the label (Z-Y), layer by layer
 
 One path per site, from the ring at step 0 to the end that bears its name; colour is the training step. Training moves
-down as the label is learned, left as the input is fitted, right as it is compressed away. With ``x: ixz`` and
-``y: izy`` it is the plane of Shwartz-Ziv and Tishby 2017 (arXiv:1703.00810): up as the label is learned, left as the
-input is compressed away. Networks that all have one and the same shortcut stand side by side.
+down as the label is learned, left as the input becomes easier to read (fitting), right as it becomes harder to read
+(compression). With ``x: ixz`` and ``y: izy`` it is the plane of Shwartz-Ziv and Tishby 2017 (arXiv:1703.00810): up as
+the label is learned, left as information on the input falls (compression). Networks that all have one and the same
+shortcut stand side by side.
 """
 
 from dataclasses import dataclass, replace

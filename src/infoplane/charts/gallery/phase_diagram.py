@@ -1,8 +1,8 @@
 """Phase diagram: how deep each network fits (across) and how high it then compresses (upwards)
 
 Fit depth and compression height of one site with their intervals: large over all seeds, small for each seed. The
-margin, within which a change is none, divides the plane into the labels of the phase analysis. Axes are linear up to
-the margin and logarithmic beyond, so that it can be seen.
+margin, below which a change counts as zero, divides the plane into the labels of the phase analysis. Axes are linear up
+to the margin and logarithmic beyond, so that it can be seen.
 """
 
 import math

@@ -23,7 +23,7 @@ ARCHIVE = Archive(
 
 @dataclass(frozen=True)
 class Options:
-    """There is nothing to choose."""
+    """This data set has no options."""
 
     @property
     def shape(self) -> Shape:

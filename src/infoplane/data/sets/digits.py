@@ -18,7 +18,7 @@ LEVELS = 16
 
 @dataclass(frozen=True)
 class Options:
-    """There is nothing to choose."""
+    """This data set has no options."""
 
     @property
     def shape(self) -> Shape:

@@ -33,7 +33,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Options(GreyPictures):
-    """There is nothing to choose."""
+    """This data set has no options."""
 
     @property
     def size(self) -> int | None:

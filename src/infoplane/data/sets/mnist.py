@@ -21,7 +21,7 @@ MD5S = (
 
 @dataclass(frozen=True)
 class Options(GreyPictures):
-    """There is nothing to choose."""
+    """This data set has no options."""
 
     @property
     def size(self) -> int | None:

@@ -16,7 +16,7 @@ from infoplane.options import GreyPictures
 
 @dataclass(frozen=True)
 class Options(GreyPictures):
-    """There is nothing to choose."""
+    """This data set has no options."""
 
     @property
     def size(self) -> int | None:

@@ -15,7 +15,7 @@ from infoplane.models.residual import Place
 
 @dataclass(frozen=True)
 class Options:
-    bias: Annotated[float, "where b starts; negative carries x through at first"] = -1.0
+    bias: Annotated[float, "where b starts; a negative value passes x through at first"] = -1.0
 
 
 class Shortcut(nn.Module):
