@@ -202,10 +202,10 @@ def test_the_files_hold_what_was_judged(clear: Planted, tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"quantity": "fit_dept"}, "claims.c.quantity: input should be 'label', 'fit_depth', "),
+    ({"quantity": "fit_dept"}, "claims.c.quantity: expected 'label', 'fit_depth', "),
     ({"versos": "b"}, "claims.c.versos: unknown key: did you mean 'versus'?"),
     ({"of": "identty"}, "claims.c.of: the experiment has no shortcut 'identty': did you mean 'identity'?"),
-    ({"versus": "nun"}, "claims.c.versus: the experiment has no shortcut 'nun': known: identity, projection"),
+    ({"versus": "nun"}, "claims.c.versus: the experiment has no shortcut 'nun': choose from identity, projection"),
     ({"architectures": ["mpl"]}, "claims.c.architectures: the experiment has no architecture 'mpl': did"),
     ({"versus": ["projection", "identity"]}, "claims.c: 'identity' is held against itself"),
     ({"of": []}, "claims.c: of: name at least one shortcut"),
@@ -214,7 +214,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"quantity": "fit_depth_with_gap"}, "claims.c: 'fit_depth_with_gap' is taken over all shortcuts"),
     ({"quantity": "turn_step"}, "claims.c: versus: 'turn_step' is held against other shortcuts"),
     ({"quantity": "turn_step", "versus": "projection", "margin": 3}, "claims.c: 'turn_step' has no margin"),
-    ({"provenance": "paper-verified"}, "claims.c.provenance: input should be 'sourced', 'inferred' or 'ours'"),
+    ({"provenance": "paper-verified"}, "claims.c.provenance: expected 'sourced', 'inferred' or 'ours'"),
 ]  # fmt: skip
 
 

@@ -50,13 +50,16 @@ def test_the_schema_knows_every_plugin_and_option() -> None:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sedes": [1]}, "sedes: unknown key: did you mean 'seeds'?"),
     ({"training": {"stepz": 3}}, "training.stepz: unknown key: did you mean 'steps'?"),
-    ({"training": {"steps": "many"}}, "training.steps: input should be a valid integer"),
+    ({"training": {"steps": "many"}}, "training.steps: expected a whole number, got 'many'"),
     ({"training": {"checkpoints": {"lineer": 1}}}, "training.checkpoints.lineer: unknown key: did you mean 'linear'?"),
     ({"training": {"warmup": 900}}, "training: warmup (900) must be shorter than steps (640)"),
-    ({"training": {"optimizer": "sdg"}}, "training.optimizer: input should be 'sgd', 'adamw' or 'adam', got 'sdg'"),
+    (
+        {"training": {"optimizer": "sdg"}},
+        "training.optimizer: expected 'sgd', 'adamw' or 'adam', got 'sdg': did you mean 'sgd'?",
+    ),
     ({"architectures": {"resnt": None}}, "architectures.resnt: unknown architecture 'resnt': did you mean 'resnet'?"),
     ({"architectures": {"resnet": {"widht": 3}}}, "architectures.resnet: unknown key 'widht': did you mean 'width'?"),
-    ({"architectures": {"resnet": {"width": "a"}}}, "architectures.resnet.width: input should be a valid integer"),
+    ({"architectures": {"resnet": {"width": "a"}}}, "architectures.resnet.width: expected a whole number, got 'a'"),
     ({"architectures": {"resnet": {"width": 0}}}, "architectures.resnet: width must be at least 1, got 0"),
     (
         {"architectures": {"vit": {"patch": 3}}},
@@ -76,7 +79,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"shortcuts": {"projection": {"init": "rand"}}},
-        "shortcuts.projection.init: input should be 'random', 'identity' or 'orthogonal', got 'rand'",
+        "shortcuts.projection.init: expected 'random', 'identity' or 'orthogonal', got 'rand': did you mean 'random'?",
     ),
     ({"measures": {"kernle": None}}, "measures.kernle: unknown measure 'kernle': did you mean 'kernel'?"),
     ({"charts": {"information_plan": None}}, "did you mean 'information_plane'?"),
@@ -104,9 +107,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"architectures": {}}, "architectures is empty, so there is nothing to run"),
     ({"measures": {}}, "measures is empty, so there is nothing to run"),
     ({"seeds": [1, 1]}, "seeds must be distinct and not negative, got [1, 1]"),
-    ({"seeds": 3}, "seeds: input should be a valid list, got 3"),
-    ({"activations": {"dtype": "int8"}}, "activations.dtype: input should be 'float16' or 'float32', got 'int8'"),
-    ({"experiment": "a/b"}, "experiment: string should match pattern"),
+    ({"seeds": 3}, "seeds: expected a list, got 3: write [3], or [0, 1, 2] for that many"),
+    ({"activations": {"dtype": "int8"}}, "activations.dtype: expected 'float16' or 'float32', got 'int8'"),
+    (
+        {"experiment": "my run"},
+        "experiment: expected a name of letters, digits, '_', '.' and '-' that begins with a letter or a digit, got "
+        "'my run': my-run, for example",
+    ),
 ]
 
 

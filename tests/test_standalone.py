@@ -150,7 +150,7 @@ def test_a_held_out_file_without_the_column_or_a_family_without_activations(
     arrays: dict[str, np.ndarray], held_out: Path, tmp_path: Path
 ) -> None:
     file = two_checkpoints(arrays, tmp_path / "a.parquet", np.arange(2 * N))
-    with pytest.raises(UserError, match=r"has no column 'pixels' .*known: label, x"):
+    with pytest.raises(UserError, match=r"has no column 'pixels' .*choose from label, x"):
         measure_file(file, held_out, {"linear": {}}, tmp_path / "m.parquet", x="pixels")
     with pytest.raises(UserError, match="neither X nor Y"):
         measure_file(file, held_out, {"linear": {}}, tmp_path / "m.parquet", x=None, y=None)

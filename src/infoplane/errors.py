@@ -21,13 +21,13 @@ LISTED = 40
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Make a hint such as ``did you mean 'width'?``, or a list of what is known when nothing is near."""
+    """Make a hint such as ``did you mean 'width'?``, or a list of what there is when nothing is near."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
     rest = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
-    return f"known: {', '.join(known[:LISTED]) or 'nothing'}{rest}"
+    return f"choose from {', '.join(known[:LISTED])}{rest}" if known else "there is none to choose from"
 
 
 def printable(text: str) -> str:

@@ -1,16 +1,17 @@
 """Claims that an experiment states before it is run: each is a sentence, and the quantity that tests it."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from infoplane.config.written import require_label, shown
 from infoplane.errors import UserError, nearest
 
-Label = Literal["two-phase", "compression-only", "fitting-only", "flat"]
-LABELS = get_args(Label)
+LABELS = ("two-phase", "compression-only", "fitting-only", "flat")
+Expected = Literal["less", "greater", "equal", "two-phase", "compression-only", "fitting-only", "flat"]
 CORRELATIONS = ("fit_depth_with_gap", "compression_height_with_gap")
 ALWAYS_AGAINST_ZERO = (*CORRELATIONS, "turn_step")
 """Quantities of which only the interval and the test against zero are known, so they have no margin."""
@@ -50,7 +51,7 @@ class Claim(BaseModel):
     versus: float | Labels = Field(
         0.0, description="what it is compared with: a number, or labels of shortcuts (paired by seed), each on its own"
     )
-    expected: Literal["less", "greater", "equal"] | Label = Field(
+    expected: Expected = Field(
         description="how the quantity compares with it; equal: within the margin; for a label: which label"
     )
     architectures: Labels | None = Field(None, min_length=1, description="null: all, each judged on its own")
@@ -60,6 +61,15 @@ class Claim(BaseModel):
         ge=0,
         description="a difference up to this share of the measure's reference counts as zero; null: phases.margin",
     )
+
+    @field_validator("versus", mode="before")
+    @classmethod
+    def _a_number_or_labels(cls, value: Any) -> Any:
+        """Refuse the rest; what is written below is called first."""
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not (number or (isinstance(value, list) and all(isinstance(one, str) for one in value))):
+            raise ValueError(f"expected a number, or labels of shortcuts, got {shown(value)}")
+        return value
 
     @field_validator("of", "versus", mode="before")
     @classmethod

@@ -71,6 +71,8 @@ def read_plugin(role: Role, label: str, entry: dict[str, Any] | None, where: str
     values = dict(entry or {})
     kind = values.pop("kind", label)
     if not isinstance(kind, str):
-        raise UserError(f"{where}.kind: expected the name of a {role}, got {shown(kind)}")
+        raise UserError(
+            f"{where}.kind: expected the name of {'an' if role[0] in 'aeiou' else 'a'} {role}, got {shown(kind)}"
+        )
     options = read_options(role, kind, values, where)
     return spelled_out(kind, options), options

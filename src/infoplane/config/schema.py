@@ -115,7 +115,7 @@ class Data(Section):
         text = isinstance(held_out, str) and held_out.isdecimal()  # the command line hands over strings
         count = int(held_out) if text else held_out
         if count != "all" and (not isinstance(count, int) or count < 2):
-            raise ValueError(f"expected a number of samples, at least 2, or 'all', got {held_out!r}")
+            raise ValueError(f"expected a number of samples, at least 2, or 'all', got {written.shown(held_out)}")
         return count
 
     @property
@@ -159,7 +159,7 @@ class Disk(Section):
         except (TypeError, ValueError):
             amount = math.nan
         if isinstance(budget, bool) or not 0 < amount < math.inf:
-            raise ValueError(f"expected a number of GB above 0, 'auto' or 'none', got {budget!r}")
+            raise ValueError(f"expected a number of GB above 0, 'auto' or 'none', got {written.shown(budget)}")
         return amount
 
 

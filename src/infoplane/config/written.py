@@ -42,7 +42,7 @@ def shown(value: Any) -> str:
     """A value in a message, on one line and not too long."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST_NUMBER:
         return f"a number of about {math.floor(math.log10(2) * value.bit_length()) + 1} digits"
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
@@ -90,7 +90,8 @@ def _require_key(where: str, key: Any) -> None:
     above = where or "the top level"
     if not isinstance(key, str):
         hint = " (YAML reads yes, no, on and off as true and false)" if isinstance(key, bool) else ""
-        raise UserError(f"{above}: the key {shown(key)} is not text{hint}: put it in quotes.")
+        name = "null" if key is None else shown(key)
+        raise UserError(f"{above}: the key {name} is not text{hint}: put it in quotes.")
     if not key.isprintable() or len(key) > 2 * LONGEST_LABEL:
         raise UserError(
             f"{above}: the key {shown(key)} must have at most {2 * LONGEST_LABEL} characters, all of them printable."
