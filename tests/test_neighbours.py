@@ -174,7 +174,10 @@ def test_weights_that_explode_are_refused() -> None:
     assert neighbour_weights(3, 5) == ((0.0, 0.0, 0.0, 0.0, 1.0), False)
     x, z = normal_pair(0, 400, 6, 1.0)
     found = entropy_information(x, z, 5, weighted=True)
-    assert found.note == "weights beyond 20: plain" and found.value != entropy_information(x, z, 4).value
+    assert (
+        found.note == "weights larger than 20: the unweighted estimate is used"
+        and found.value != entropy_information(x, z, 4).value
+    )
 
 
 # Coordinates
@@ -276,7 +279,7 @@ def test_a_copy_of_the_input_is_said_to_be_beyond_the_estimator() -> None:
     x = np.random.default_rng(0).normal(size=(400, 2))
     targets = prepare(x, np.arange(400) % 2, CPU)
     ixz, _ = NEIGHBOURS_FAMILY.estimate(torch.as_tensor(x), targets, NEIGHBOURS_FAMILY.Options(noise=1e-6))
-    assert ixz.value > 10 and "saturated: more than this estimator can tell from 400 samples" in ixz.note
+    assert ixz.value > 10 and "saturated: more than this estimator can measure with 400 samples" in ixz.note
     exact, _ = NEIGHBOURS_FAMILY.estimate(torch.as_tensor(x), targets, NEIGHBOURS_FAMILY.Options(noise=0.0))
     assert exact.value is None and "depend on each other linearly" in exact.note
 

@@ -1,8 +1,8 @@
 """Estimators as a library: ``from infoplane.measures import measure``.
 
-The names are in ``__init__.pyi``, where editors and type checkers look for them; nothing is imported before it is asked
-for, so that a job that uses one estimator neither waits for the others nor depends on them. What is imported from here
-takes whatever `infoplane.measures.arrays` can read wherever it takes tensors.
+The names are in ``__init__.pyi``, where editors and type checkers look for them; nothing is imported before it is used,
+so that a job that uses one estimator neither waits for the others nor depends on them. Functions imported from here
+take any array that `infoplane.measures.arrays` can read.
 """
 
 import ast

@@ -1,6 +1,6 @@
-"""What comes in as an array of another program: made a tensor, or refused in one sentence.
+"""Read arrays of other programs as tensors, or refuse them in one sentence.
 
-Whatever is public passes through here, so that every family takes the same arrays: tensors of any type and layout,
+All public functions use this, so that every family takes the same arrays: tensors of any type and layout,
 NumPy arrays of any byte order and strides, lists, and whatever has ``__array__``.
 """
 

@@ -1,9 +1,9 @@
-"""What every measure family returns: values with the diagnostics that let a reader trust or doubt them."""
+"""Hold what every measure family returns: a value and its diagnostics."""
 
 from dataclasses import dataclass
 
 BLOCKS = 20
-"""Parts of the samples on which a value is also told, for intervals that know how checkpoints go together."""
+"""Parts of the samples on which a value is also given, so that intervals know how checkpoints vary together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,7 +11,7 @@ class Estimate:
     """One measured value of one activation (a site at a checkpoint).
 
     value: None where nothing can be measured (the note says why). unit: ``nmse``, ``nats``, ``bits``, ``share`` (of
-    1), or ``1`` for other pure numbers. reference: the value of a representation that knows nothing. stderr: over
+    1), or ``1`` for other pure numbers. reference: the value of a representation without information. stderr: over
     samples, decoder and hyperparameters held fixed, or over repeats. extrapolated: the value at unlimited n, from a
     learning curve. calibration: what the same estimator is off by on data of known value, in the same unit. edge:
     hyperparameters chosen at an end of their grid, such as ``ridge:low,bandwidth:high``. ridge: ``inf`` when the

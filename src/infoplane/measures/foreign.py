@@ -207,7 +207,7 @@ class ForeignSubject(Subject):
 
     @property
     def image_notes(self) -> list[str]:
-        """Nobody has looked at the images."""
+        """There are no notes on the images."""
         return []
 
     @property

@@ -1,4 +1,4 @@
-"""Samples that belong together: which they are, how folds keep them together, and what their mean is uncertain by."""
+"""Handle samples that belong together: find them, keep them in one fold, and give the standard error of their mean."""
 
 import hashlib
 import math
@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 OFTEN = 10
-"""Inputs that come this often each, on average, are the values of a discrete X; fewer are copies of samples."""
+"""Where each input occurs this often on average, X counts as discrete; where less often, equal inputs are copies."""
 
 CERTAIN = 25
-"""The same where nobody needs to be asked; up to here a note says what X was taken for."""
+"""From this many on, no note is needed; below it a note says how X was treated."""
 
 COPIES = (
     "inputs come more than once and no group is named: samples with the same input are left out together "
     "(if they are separate samples, give each its own group)"
 )
-FEW_VALUES = "inputs come more than once and no group is named: taken for the few values of a discrete X"
+FEW_VALUES = "inputs come more than once and no group is named: treated as the few values of a discrete X"
 
 
 IGNORED = "groups are not used by this family: samples that belong together count as independent ones"
@@ -36,11 +36,11 @@ def in_order(groups: Tensor) -> Tensor | None:
 def copies(inputs: np.ndarray, fewest: int) -> tuple[np.ndarray | None, str]:
     """Groups of samples with one and the same input, shape (n,), or None, and the note for the reader.
 
-    inputs: shape (n, D). A sample that stands in a file twice is known to every decoder that is fitted to its copy, so
-    copies are one group. Not so for a discrete X: there the same value many times is the distribution itself, and
-    all its values are seen. X is discrete where an input comes `OFTEN` times on average (a value that the sample missed
-    is then unlikely), or where fewer than ``fewest`` inputs differ, which no decoder could be judged on; the note says
-    so unless an input comes `CERTAIN` times. Of one input, as where there is no X, there is no note.
+    inputs: shape (n, D). A decoder fitted to one copy of a sample has seen the other, so copies are one group. Not so
+    for a discrete X: there the same value many times is the distribution itself, and all its values are seen. X is
+    discrete where an input comes `OFTEN` times on average (a value that the sample missed is then unlikely), or where
+    fewer than ``fewest`` inputs differ, which no decoder could be judged on; the note says so unless an input comes
+    `CERTAIN` times. Of one input, as where there is no X, there is no note.
     """
     seen: dict[bytes, int] = {}
     rows = np.ascontiguousarray(inputs) + 0.0  # -0 is 0
@@ -53,7 +53,7 @@ def copies(inputs: np.ndarray, fewest: int) -> tuple[np.ndarray | None, str]:
 
 
 def lonely(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Groups that hold a class which no other group has: without them no decoder could learn it; bool, (G,)."""
+    """Find groups with a class that no other group has, which no decoder could learn without them; bool, (G,)."""
     present = _present(labels, groups)
     return np.asarray(present[:, present.sum(0) == 1].any(1))
 

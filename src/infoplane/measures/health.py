@@ -1,4 +1,4 @@
-"""Whether a representation is alive: surviving neurons, intensity over depth, means and variances, rank, similarity.
+"""Describe the health of a representation: surviving neurons, intensity over depth, means, variances, rank, similarity.
 
 All functions take activations z of shape (n, ...), samples first, any float dtype, and sum in float64. Feature maps
 (n, C, H, W) have their channels on axis 1, tokens (n, T, D) on the last axis; of vectors (n, D) each unit is a channel.
@@ -150,9 +150,10 @@ def participation_ratio(eigenvalues: Tensor) -> float:
 def alignment(one: Tensor, other: Tensor, unbiased: bool = True) -> float | None:
     """Linear centred kernel alignment of two representations, from their inner products, each of shape (n, n).
 
-    Kornblith et al. 2019 (arXiv:1905.00414). With few samples of many dimensions the plain form is near 1 for
-    anything; the unbiased one takes the estimator of Song et al. 2012 (equation 5), has the mean 0 for independent
-    representations and may be negative. None where a representation does not vary, or with fewer than 4 samples.
+    Kornblith et al. 2019 (arXiv:1905.00414). With few samples of many dimensions the plain form is near 1 for any two
+    representations; the unbiased one takes the estimator of Song et al. 2012 (equation 5), has the mean 0 for
+    independent representations and may be negative. None where a representation does not vary, or with fewer than 4
+    samples.
     """
     if len(one) < 4:
         return None

@@ -1,7 +1,8 @@
-"""Inputs and what a decoder makes of them from the last block, X -> g(Z): pictures of what Z-X measures.
+"""Draw inputs and their reconstructions from the last block, X -> g(Z): pictures of what Z-X measures.
 
 The decoder is the one that the `kernel` family chooses. It makes each picture as it would be if its image had been
-left out of the fit: X less the leave-one-out residual of `decoding.ridge`, so no decoder has seen what it draws.
+left out of the fit: X less the leave-one-out residual of `decoding.ridge`, so no decoder was trained on the image that
+it draws.
 """
 
 import math

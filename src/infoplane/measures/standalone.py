@@ -51,10 +51,10 @@ def measure(
     """What a family measures of one representation.
 
     z: (n, ...); x, the input: (n, ...); y, labels: (n,), (n, 1) or one-hot; group: (n,), ids of samples that belong
-    together. Tensors, NumPy arrays, and whatever becomes one. Without x or y, what would be decoded is constant, and
-    its value says so. amounts: one whole number per sample in x is an amount, not an id. Runs on the device of ``z``.
-    Raises `UserError` for arrays that do not fit one another or hold something else, for unknown options, and for
-    families that need more than one representation.
+    together. Tensors, NumPy arrays, and anything that can become one. Without x or y, what would be decoded is
+    constant, and its value says so. amounts: one whole number per sample in x is an amount, not an id. Runs on the
+    device of ``z``. Raises `UserError` for arrays that do not fit one another or hold something else, for unknown
+    options, and for families that need more than one representation.
     """
     module, chosen = registry.load("measure", family), family_options(family, options)
     if not hasattr(module, "estimate"):

@@ -1,4 +1,4 @@
-"""The run that is measured, as a measure family sees it.
+"""Give a measure family what it reads of a run.
 
 A family of `families/` is either a function of one activation, ``estimate(z, targets, options)``, or surveys the whole
 run, ``survey(subject, options)``: where checkpoints share work, where several sites belong together, or where weights
@@ -25,7 +25,7 @@ from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 
 LOGITS = "logits.z"
-"""The site whose largest entry is the network's answer."""
+"""The site of the logits: the largest one is the network's answer."""
 
 
 class Measured(NamedTuple):
@@ -114,7 +114,7 @@ class Subject:
         ]
 
     def epoch(self, step: int) -> float | None:
-        """Epochs that lie before a step; None where the file does not tell."""
+        """Number of epochs before a step; None where the file does not say."""
         if self.activations_path:
             return self.activations.epochs[step]
         return float(step / self.checkpoints.metadata["batches_per_epoch"])
@@ -136,7 +136,7 @@ class Subject:
 
     @property
     def image_notes(self) -> list[str]:
-        """What was said of the images when they were split, such as how many are copies of others."""
+        """Notes on the images from the time when they were split, such as how many are copies."""
         return list(self.held_out.metadata.get("notes", []))
 
     @property

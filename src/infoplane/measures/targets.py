@@ -1,4 +1,4 @@
-"""What is decoded from every activation of a run: the input X and the label Y, prepared once."""
+"""Prepare what is decoded from every activation of a run: the input X and the label Y."""
 
 import math
 from dataclasses import dataclass

@@ -63,7 +63,9 @@ def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, see
     stopping = min(len(stop) for _, stop in parts)
     fitted = min(len(training) for training, _ in parts)
     if not stopping or not fitted:
-        raise UserError("too few groups of samples to train, to stop and to be judged on: give more groups.")
+        raise UserError(
+            "there are too few groups of samples for training, early stopping and judging: give more groups."
+        )
     some = np.random.default_rng([seed, folds])
     training = [np.sort(some.permutation(one)[:fitted]) for one, _ in parts]
     device = targets.labels.device

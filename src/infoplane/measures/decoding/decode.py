@@ -113,7 +113,7 @@ def knowing_nothing(zx: Estimate, zy: Estimate, targets: Targets) -> list[Estima
 
 
 def one_class(zy: Estimate) -> Estimate:
-    """Z-Y where there is nothing to tell apart: every loss is 0."""
+    """Z-Y where there is only one class: every loss is 0."""
     return replace(zy, value=0.0, note="one class only", blocks=blocks(torch.zeros(zy.n), torch.arange(zy.n), zy.n))
 
 

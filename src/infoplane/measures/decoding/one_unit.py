@@ -1,4 +1,4 @@
-"""Whether one unit alone tells the label better than a decoder of all units does, which then has too few samples.
+"""Test whether one unit alone predicts the label better than a decoder of all units, which then has too few samples.
 
 Of thousands of units of which one is informative, a decoder that weighs all of them finds nothing, with half of the
 samples as with all: the learning curve is flat and does not show it. A search unit by unit does.

@@ -1,4 +1,4 @@
-"""Shortcut, branch and sum of every residual addition: what each can tell, how they relate, what changing f would do.
+"""Shortcut, branch and sum of every addition: what can be read from each, how they relate, what changing f would do.
 
 Per addition and checkpoint: Z-X and Z-Y of s, f and z; norms, cosine, regression of f on s and variance shares; all
 again in the subspace of s that is informative; and Z-X and Z-Y of s + f with the branch changed.

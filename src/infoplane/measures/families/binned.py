@@ -33,10 +33,10 @@ INPUTS = "identity"
 GROUPS = "ignored"
 
 SATURATED = 0.9
-"""From this share of samples alone in their cell on, a value is marked: it tells of the sample's size, not of Z."""
+"""From this share of samples alone in their cell on, a value gets a note: it then depends on n, not on Z."""
 
 FEW_TIMES = 5
-"""Where every input comes so often on average, H(X) is that of X and no longer that of the sample."""
+"""Where every input occurs this often on average, H(X) is that of X and not only that of the sample."""
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,7 @@ def added_noise(options: Options, spread: float, d: int) -> float:
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """I(X;Z) and I(X;Z|Y) of activations of shape (n, ...), X being the samples themselves.
 
-    Noise outside the directions in which the samples differ tells nothing of X, so that a rotation to those loses
-    nothing.
+    Noise outside the directions in which the samples differ has no information on X, so that those directions suffice.
     """
     flat = z.flatten(1)
     n, d = flat.shape

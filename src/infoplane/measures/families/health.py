@@ -32,7 +32,7 @@ from infoplane.progress import progress
 from infoplane.specs import canonical
 
 NETWORK = "network"
-"""The site of what is told of all depths together."""
+"""The site of values over all depths together."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ MEASURES = {
     "cka_input": ("1", 0.0),
     "cka_label": ("1", 0.0),
 }
-"""Measure -> its unit, and what a representation that knows nothing has. ``spatial_deviation`` where there is space."""
+"""Measure -> its unit, and the value of a representation without information. ``spatial_deviation`` where there is
+space."""
 
 
 def survey(subject: Subject, options: Options) -> Survey:
@@ -87,7 +88,7 @@ def survey(subject: Subject, options: Options) -> Survey:
 
 
 def _site(z: Tensor, finite: bool, of_input: Tensor, of_label: Tensor, unbiased: bool) -> Iterator[Estimate]:
-    """All that one activation tells by itself."""
+    """Measure what needs only one activation."""
     if not finite:
         for measure, (unit, reference) in MEASURES.items():
             yield _estimate(measure, unit, None, z, reference=reference, note="non-finite")

@@ -18,7 +18,7 @@ INPUTS = "identity"
 GROUPS = "ignored"
 
 SATURATED = 0.9
-"""From this share of samples alone on, a value is marked: it tells of the sample's size, not of Z."""
+"""From this share of samples alone on, a value gets a note: it then depends on n, not on Z."""
 
 MEASURES = ("ixz_upper", "ixz_lower", "izy_upper", "izy_lower", "izy")
 

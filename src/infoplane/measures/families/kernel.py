@@ -65,7 +65,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
 
     All bandwidths are screened by leave-one-out errors of ridge regression, of X and of the one-hot label. The linear
     kernel is a candidate whatever its score, and of the candidates the one with the least reported loss is taken: the
-    label's score does not see classes that stand in a row, where regression of 0 and 1 fails and logistic regression
+    screen's score for the label fails for classes in a row, where logistic regression works and regression of 0 and 1
     does not. Where Z-X and Z-Y agree, they share one eigendecomposition.
     """
     ridges = decades(options.weakest_ridge, options.strongest_ridge)

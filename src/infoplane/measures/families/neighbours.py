@@ -38,7 +38,7 @@ OFF = 0.2
 """Share of a value by which it must be off on data of known information, beyond its interval, for a note."""
 
 LEAST_OFF = 0.1
-"""The same in nats: smaller errors are no news."""
+"""The same in nats: smaller errors get no note."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,9 @@ def _told(
     if tried is not None:
         off = tried.off
         detail |= {"calibrated_at": tried.truth}
-        # what may be all that there is, is not more than can be told
+        # where I(X;Z) may be all of H(X), the value is not saturated
         if tried.beyond and found.value + SURE * found.stderr < most:
-            notes.append(f"saturated: more than this estimator can tell from {n} samples")
+            notes.append(f"saturated: more than this estimator can measure with {n} samples")
         elif abs(off) > max(SURE * found.stderr, OFF * abs(found.value), LEAST_OFF):
             notes.append(f"off by {off:+.2g} nats on data of known information ({tried.truth:.3g} nats)")
     if max(wide) > options.dimensions and options.compress != "none":

@@ -50,7 +50,7 @@ class Options:
     components: Annotated[
         int, "principal components of Z that an MLP reads where Z has more dimensions (fresh start; 0: all of Z)"
     ] = 256
-    linear: Annotated[bool, "put a linear decoder beside each network, mixed by weights that validation chooses"] = True
+    linear: Annotated[bool, "mix a linear decoder with each network, by weights chosen on validation samples"] = True
     start: Annotated[
         Literal["fresh", "warm"], "warm: every checkpoint's networks begin at the weights of the one before"
     ] = "fresh"
@@ -256,7 +256,7 @@ def _estimate(
 
 
 def _number(value: float) -> float | None:
-    """Six digits; None for NaN and infinity, which JSON has not."""
+    """Round to six digits; None for NaN and infinity, which JSON does not have."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 

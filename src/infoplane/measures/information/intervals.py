@@ -1,6 +1,6 @@
-"""How far an estimate from neighbours may be off: sampling, what half of the samples say, and a second estimator.
+"""Say how far an estimate from neighbours may be off: by sampling, halves of the samples, and a second estimator.
 
-The spread of the terms over the samples knows nothing of an estimator's bias. Two things tell of it. The same estimator
+The spread of the terms over the samples does not show an estimator's bias. Two things do. The same estimator
 on halves of the samples: a bias that falls with n is larger there. And an estimator of another kind on the same
 samples. Both are compared sample by sample, so that most of what sampling does cancels.
 """
@@ -71,7 +71,7 @@ def judged(
             half[rows] = terms(rows)[0]
     except UserError:
         from_n = 0.0
-        notes = [*notes, "too few samples to judge the bias by halves of them"]
+        notes = [*notes, "too few samples to estimate the bias from halves of them"]
     else:
         difference, noise = _mean(whole - half)
         from_n = min(falls, FARTHEST) * _beyond(difference, noise, joint)
@@ -84,7 +84,10 @@ def judged(
         from_kind = _beyond(max(0.0, more), noise, joint)
         about |= {"second": second.name, "second_says": value + difference, "bias_of_kind": from_kind}
         if difference > max(CLEAR, SURE * (math.hypot(spread, from_n) + _mean(other)[1])):
-            notes = [*notes, f"{second.name} says {value + difference:.2f} nats: more than both intervals apart"]
+            notes = [
+                *notes,
+                f"{second.name} says {value + difference:.2f} nats, which is further away than both intervals allow",
+            ]
     return Information(value, math.hypot(spread, from_n, from_kind), "; ".join(filter(None, notes)), about)
 
 

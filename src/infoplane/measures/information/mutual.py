@@ -72,10 +72,10 @@ def values_information(x: Tensor, z: Tensor) -> Information:
         return counted_information(of_x, of_z)
     if any(few):
         found = class_information(z, of_x) if few[0] else class_information(x, of_z)
-        return _named(f"{'X' if few[0] else 'Z'} is taken for a label", found)
+        return _named(f"{'X' if few[0] else 'Z'} has few values and is used as a label", found)
     x, z = normal_columns(x), normal_columns(z)
     found = judged(lambda rows: mixed_terms(x[rows], z[rows]), n, x.shape[1] + z.shape[1], None)
-    return _named("values that repeat: a mixture of values and densities", found)
+    return _named("some values repeat: estimated as a mixture of values and densities", found)
 
 
 def _used_once(together: Tensor, *sides: Tensor) -> Tensor | None:
@@ -107,7 +107,10 @@ def counted_information(first: Tensor, second: Tensor) -> Information:
     terms = torch.log(n * together[1][together[0]].double() / alone[1][alone[0]] / other[1][other[0]])
     bias = (len(together[1]) - len(alone[1]) - len(other[1]) + 1) / (2 * n)
     found = judged(lambda rows: (terms[rows], []), n, 1, None)
-    return found._replace(stderr=(found.stderr**2 + bias**2) ** 0.5, note="X and Z are counted")
+    return found._replace(
+        stderr=(found.stderr**2 + bias**2) ** 0.5,
+        note="X and Z have few values: estimated from how often each pair occurs",
+    )
 
 
 def class_information(z: Tensor, labels: Tensor, estimator: ClassEstimator = "ross", k: int = 3) -> Information:

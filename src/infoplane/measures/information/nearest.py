@@ -73,7 +73,7 @@ def intrinsic_dimension(points: Tensor, k: int = 10) -> float | None:
     """Of how many dimensions the neighbourhoods of points (n, d) are, from distances to 1 to k neighbours.
 
     Levina, Bickel, "Maximum likelihood estimation of intrinsic dimension" (2004), averaged as MacKay and Ghahramani
-    advise. Of points that repeat, each counts once. None where it cannot be told: fewer than k + 2 of them.
+    advise. Of points that repeat, each counts once. None where it is not known: fewer than k + 2 of them.
     """
     points = torch.unique(points, dim=0)
     if len(points) < k + 2 or k < 2:

@@ -132,7 +132,7 @@ def ross_terms(z: Tensor, labels: Tensor, k: int) -> tuple[Tensor, list[str]]:
 
 
 def prepared(x: Tensor, other: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Both as finite float64 columns without constant ones; raises `UserError` where k neighbours cannot be had."""
+    """Both as finite float64 columns without constant ones; raises `UserError` where there are not k neighbours."""
     if k < 1:
         raise UserError(f"k must be at least 1 neighbour, got {k}.")
     if len(x) != len(other):

@@ -68,7 +68,7 @@ def infonce(x: Tensor, z: Tensor, critic: Critic = CRITIC, seed: int = 0, groups
         gains = _gains(networks, *test)
     value, most = float(gains.mean()), math.log(tested)
     if value <= 0:
-        return Information(0.0, float(gains.std() / math.sqrt(tested)), "no critic was better than none")
+        return Information(0.0, float(gains.std() / math.sqrt(tested)), "no critic was better than a constant one")
     note = f"saturated: it cannot exceed {most:.2f}" if value > SATURATED * most else ""
     return Information(value, float(gains.std() / math.sqrt(tested)), note)
 

@@ -89,7 +89,7 @@ def counting_excess(counts: np.ndarray) -> float:
 
 
 def two_classes(n: int) -> np.ndarray:
-    """Labels that tell nothing, for distributions that are about X and Z."""
+    """Labels without information, for distributions that are about X and Z."""
     return np.arange(n) % 2
 
 
