@@ -109,7 +109,35 @@ ROWS = ("a,0,z,0.5,2.0", "a,1,z,0.4,1.0")
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["run,step,site,z_x,zy", *ROWS], "has no column 'zx': did you mean 'z_x'?"),
+        (["run,step,site,z_x,zy", *ROWS], "has no column 'zx': rename 'z_x' to 'zx', if that is what it holds."),
+        (["run,step,site,zxx,zy", *ROWS], "has no column 'zx': did you mean 'zxx'?"),
+        (["run,epoch,site,zx,zy", *ROWS], "has no column 'step': rename 'epoch' to 'step', if that is what it holds."),
+        (
+            ["network,Epoch,layer,zx,Z-Y", *ROWS],
+            "has no columns 'run', 'step', 'site' and 'zy': rename 'network' to 'run', 'Epoch' to 'step', 'layer' to "
+            "'site' and 'Z-Y' to 'zy', if that is what they hold.",
+        ),
+        (
+            ["network,step,site,zx,b", *ROWS],
+            "has no columns 'run' and 'zy': rename 'network' to 'run', if that is what it holds; add 'zy'.",
+        ),
+        (["run step site zx zy", "a 0 z 0.5 2.0"], "has one column, 'run step site zx zy': separate cells by commas,"),
+        (
+            ["run;step;site;zx;zy", "a;0;z;0,5;2", "a;1;z;0,4;1"],
+            "zx in row 2 is '0,5': expected a number: write 0.5, with a decimal point.",
+        ),
+        (
+            ["run;step;site;zx;zy", "a;0;z;0.5;2", "a;1,000;z;0.4;1"],
+            "step in row 3 is '1,000': expected a whole number, 0 or more: write 1000, without a comma for thousands.",
+        ),
+        (
+            [f"{HEADER},accuracy", "a,0,z,0.5,2,55%", "a,1,z,0.4,1,60%"],
+            "accuracy in row 2 is '55%': expected a share, 0 to 1, not percent: write it without a percent sign.",
+        ),
+        (
+            [HEADER, "a,0,z,0,5,2,0", "a,1,z,0,4,1,0"],
+            "a row has more cells than the header; if numbers have a decimal comma, separate cells by semicolons.",
+        ),
         (["run,step,zx,zy", "a,0,0.5,2.0"], "has no column 'site': found run, step, zx, zy."),
         (["name,step,site,zx,zy", *ROWS], "has no column 'run': found name,"),
         ([f"{HEADER},zx_sdterr", "a,0,z,0.5,2.0,1"], "unknown column 'zx_sdterr': did you mean 'zx_stderr'?"),

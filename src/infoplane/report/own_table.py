@@ -12,6 +12,7 @@ import polars.exceptions
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError, nearest
 from infoplane.provenance import versions
+from infoplane.report import own_hints
 from infoplane.storage.parquet import write_rows
 from infoplane.tables import (
     HISTORY,
@@ -105,24 +106,21 @@ def _file(path: Path) -> pl.DataFrame:
         separator = max(SEPARATORS, key=header.count)
         return pl.read_csv(path, infer_schema=False, separator=separator)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: expected a CSV or Parquet file with the columns {_list(NAMED)}.") from None
+        raise UserError(
+            f"{path} is missing: expected a CSV or Parquet file with the columns {own_hints.listed(NAMED)}."
+        ) from None
     except (polars.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         reason = str(error).split("\n", 1)[0]
-        raise UserError(f"{path} is not a readable {path.suffix.lstrip('.') or 'CSV'} file: {reason}.") from None
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + f" and {names[-1]}"
+        kind = path.suffix.lstrip(".") or "CSV"
+        raise UserError(f"{path} is not a readable {kind} file: {own_hints.unreadable(reason)}.") from None
 
 
 def _typed(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     """The known columns as text and numbers, with the rows' places in the file."""
     columns = table.columns
-    for name in NAMED:
-        if name not in columns and not (name == "run" and "shortcut" in columns):
-            close = nearest(name, [other for other in columns if other not in (*NAMED, *OPTIONAL)])
-            found = close if close.startswith("did you mean") else f"found {', '.join(columns)}."
-            raise UserError(f"{path} has no column '{name}': {found}")
+    if missing := [one for one in NAMED if one not in columns and not (one == "run" and "shortcut" in columns)]:
+        others = [other for other in columns if other not in (*NAMED, *OPTIONAL)]
+        raise UserError(f"{path} {own_hints.missing(missing, others, columns)}")
     for name in columns:
         close = nearest(name, [known for known in OPTIONAL if known not in columns])
         if name not in (*NAMED, *OPTIONAL) and close.startswith("did you mean"):
@@ -174,7 +172,8 @@ def _column(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
         place = int(odd.arg_max() or 0)
         value = cells[place]
         said = "empty" if value is None else f"'{value}'"
-        raise UserError(f"{path}: {name} in row {table[ROW][place]} is {said}: expected {expected}.")
+        hint = "" if name in WORDS or cells.dtype != pl.String else own_hints.cell(value, name in WHOLE)
+        raise UserError(f"{path}: {name} in row {table[ROW][place]} is {said}: expected {expected}{hint}.")
     return found.alias(name)
 
 
