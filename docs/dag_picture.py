@@ -42,7 +42,7 @@ EVERYTHING = {
 }
 """An experiment that needs every rule and every way between them."""
 
-TARGETS = ("all", "partial", "archive", "why", "purge")
+TARGETS = ("all", "partial", "archive", "summary", "why", "purge")
 """What stands beside the stages: names for what is made in the end, what packs it, asks of it, or makes room."""
 
 ROWS: list[list[tuple[str, ...]]] = [
@@ -54,7 +54,7 @@ ROWS: list[list[tuple[str, ...]]] = [
     [("phases",)],
     [("verdicts",), ("charts",)],
     [("report",)],
-    [("summary",), ("animation",)],
+    [("animation",)],
     [("truths",), ("accuracy",)],
 ]
 """From above to below; the cells of a row side by side, rules of one cell with the same arrows."""
@@ -104,7 +104,7 @@ def asked() -> tuple[set[str], set[tuple[str, str]]]:
         command += ["--directory", folder, "--configfile", str(config), "--rulegraph"]
         source = os.pathsep.join(filter(None, [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH")]))
         said = subprocess.run(
-            [*command, "--", "all", "summary", "accuracy"],
+            [*command, "--", "all", "accuracy"],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": source},
             capture_output=True,

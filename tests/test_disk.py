@@ -312,7 +312,7 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     return Workflow.copy_to(tmp_path_factory.mktemp("workflow"), tiny() | {"disk": {"budget": 0.0001}})
 
 
-@pytest.mark.parametrize("target", [(), ("summary",), ("results/tiny/report.html",)], ids=str)
+@pytest.mark.parametrize("target", [(), ("results/tiny/report.html",)], ids=str)
 def test_a_target_that_needs_activations_is_refused_before_anything_runs(
     target: tuple[str, ...], workflow: Workflow
 ) -> None:

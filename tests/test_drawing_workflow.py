@@ -1,5 +1,6 @@
 """What the workflow draws and prints: figures, an animation, the phase table, Snakemake's own report."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,10 +76,61 @@ def test_a_run_ends_with_the_phase_table(finished: Workflow) -> None:
     assert said.count("Phases of the last block") == 1
 
 
+def test_a_run_says_what_it_will_do_and_little_more(finished: Workflow) -> None:
+    """No reason and no command for each of its jobs, and no control character; the log file has it all."""
+    said = (finished.root / "said").read_text()
+    lines = said.splitlines()
+    opening = "tiny: 2 runs (1 architecture × 2 shortcuts × 1 seed) on digits"
+    assert lines.index(opening) <= 3 and re.match(r"\d+ jobs, about .* on 2 cores .*: data 1, train 2, ", lines[3])
+    phases = next(place for place, line in enumerate(lines) if "Phases of the last block" in line)
+    steps = [line for line in lines[5:phases] if not re.match(r"\d of 2 runs, \d+ of \d+ jobs, ", line)]
+    assert steps == [], "between the opening and the answer there are lines of progress alone"
+    assert all(line.isprintable() for line in lines) and "Reason" not in said
+    (log,) = re.findall(r"^full log: (\S+) ", said, re.MULTILINE)
+    written = (finished.root / log).read_text()
+    assert written.count("Reason: ") > 5 and "Train mlp with shortcut identity, seed 0" in written
+
+
+def test_a_dry_run_counts_jobs_and_lists_them_when_asked(finished: Workflow) -> None:
+    """Each with its reason; so does ``--verbose``."""
+    short, full = (finished.snakemake("-n", "--forcerun", "charts", *more).stdout for more in ((), ("-p",)))
+    assert "Job stats:" in short and "Reason" not in short and "With -p each job is listed" in short
+    assert full.count("Reason: ") > 2 and len(short.splitlines()) < 14 < len(full.splitlines())
+
+
+@pytest.mark.parametrize(("target", "answer"), [("why", "up to date: nothing would run"), ("purge", "removed")])
+def test_what_answers_says_its_answer_and_no_table(finished: Workflow, target: str, answer: str) -> None:
+    said = finished.snakemake(target).stdout
+    assert answer in said and len(said.splitlines()) < 6
+    assert "Phases of" not in said and "report: " not in said
+
+
+def test_nothing_to_do_says_where_the_report_is(finished: Workflow) -> None:
+    said = finished.snakemake().stdout
+    assert "Nothing to be done" in said and f"report: {finished.results / 'report.html'}" in said
+
+
 def test_the_phase_table_on_its_own(finished: Workflow) -> None:
     """Once, as the rule's output; Snakemake's own talk is not in it. And again, when it is asked for again."""
     for _ in range(2):
         assert finished.snakemake("summary").stdout.count("Phases of the last block") == 1
+
+
+def test_what_prints_does_not_train(finished: Workflow) -> None:
+    """Neither where there are no results, and then it says what makes them, nor where they are stale."""
+    before = finished.read()
+    finished.write(before | {"experiment": "other"})
+    refused = finished.snakemake("summary", check=False)
+    assert refused.returncode == 2
+    assert (
+        "error: summary: there are no results of 'other' yet: "
+        "snakemake --cores all --configfile experiment.yaml makes them"
+    ) in refused.stdout
+    assert not finished.results.exists()
+    finished.write(before | {"seeds": [0, 1]})
+    assert "Phases of the last block" in finished.snakemake("summary").stdout
+    assert not list(finished.results.glob("train/*/*/seed1"))
+    finished.write(before)
 
 
 def test_snakemakes_report_without_network(finished: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "specs": {"errors"},
     "timings": {"errors"},
+    "terminal_log": {"errors", "quantities"},
     "streams": set(),
     "devices": {"errors"},
     "checkout": {"errors"},
@@ -161,6 +162,7 @@ def test_rules_import_neither_torch_nor_science(path: Path) -> None:
         "infoplane.reuse",
         "infoplane.sources",
         "infoplane.specs",
+        "infoplane.terminal_log",
         "infoplane.why",
     }
     assert not roots & (science | {"torch", "numpy", "polars", "altair", "sklearn"})

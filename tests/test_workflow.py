@@ -107,6 +107,11 @@ def test_a_job_that_fails_ends_with_its_sentence(tmp_path: Path) -> None:
     done = workflow.snakemake(check=False)
     assert done.returncode == 1
     assert "logs/data.log: error: cut/0.parquet is not a complete Parquet file" in done.stdout
+    lines = done.stdout.splitlines()
+    place = lines.index("failed: Split the images of image_parquet")
+    assert lines[place + 1].startswith("    error: cut/0.parquet is not a complete Parquet file")
+    assert lines[place + 2] == "  its log: results/tiny/logs/data.log"
+    assert "Traceback" not in done.stdout and "python " not in done.stdout, "no command either"
     assert not (workflow.results / "data" / "train.parquet").exists()
 
 

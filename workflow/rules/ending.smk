@@ -6,35 +6,66 @@ Needs: the results and logs of this run. Makes: nothing.
 import subprocess
 
 
-def print_phases():
-    """After a run, the newest phases there are; unless it was a run of the rule that prints them."""
-    log = Path(LOGS, "summary.log")
-    if log.exists() and log.stat().st_mtime >= STARTED:
-        return
-    found = [scope for scope in ("", "partial/") if all(Path(path.format(scope=scope)).exists() for path in PHASES)]
-    if not found:
-        return
-    newest = max(found, key=lambda scope: Path(PHASES[0].format(scope=scope)).stat().st_mtime)
-    phases = [path.format(scope=newest) for path in PHASES]
-    verdicts = [path for path in summary_verdicts(newest) if Path(path).exists()]
-    command = [sys.executable, path_of("summary"), "--phases", *phases, "--verdicts", *verdicts]
-    subprocess.run(command, stdout=sys.stderr)
+def newest_phases():
+    """Whose phases are the newest: of all runs (""), or of those measured so far ("partial/"); None: there are none."""
+    found = [scope for scope in ("", "partial/") if all(path.exists() for path in phases_files(scope))]
+    return max(found, key=lambda scope: phases_files(scope)[0].stat().st_mtime, default=None)
+
+
+def phases_files(scope):
+    return [Path(placed(path.format(scope=scope))) for path in PHASES]
+
+
+def printed_phases(wildcards=None):
+    """The tables that are printed; a sentence and the end, where there are none: what prints must not train."""
+    require_here("summary")
+    scope = newest_phases()
+    if scope is None:
+        files = "".join(f" --configfile {path}" for path in given_files())
+        refuse(
+            f"summary: there are no results of '{PLAN.config.experiment}' yet: snakemake --cores all{files} makes them "
+            f"(snakemake why --cores 1{files} says how long it would take)"
+        )
+    return list(map(str, phases_files(scope)))
+
+
+def printed_verdicts(wildcards=None):
+    return [path for path in map(placed, summary_verdicts(newest_phases())) if Path(path).exists()]
+
+
+def given_files():
+    """The configuration files that were named on the command line."""
+    return [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+
+
+def print_results():
+    """After a run that made results: the answer, where everything is, and what else it left."""
+    if RAN & {"all", "partial", "phases"} and not STORAGE and newest_phases() is not None:
+        tables = ["--phases", *printed_phases(), "--verdicts", *printed_verdicts()]
+        subprocess.run([sys.executable, path_of("summary"), *tables], stdout=sys.stderr)
+    lines = made()
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
 
 
 def made():
-    """What is printed at the end of a successful run."""
-    scopes = [scope for scope in ("", "partial/") if Path(f"{RESULTS}/{scope}report.html").exists()]
-    lines = [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'"]
-    lines += [f"report: {Path(RESULTS, scope, 'report.html').resolve()}" for scope in scopes]
-    lines += [f"results: {STORAGE}/{RESULTS}"] if STORAGE else []
-    lines += said(Path(LOGS, "data.log"), "note: ")
-    page = Path(RESULTS, "accuracy", "accuracy.html")
-    if page.exists():
-        lines.append(f"accuracy: {page.resolve()}")
-    archive = BASE and Path(ARCHIVE)  # only a checkout can be archived
-    if archive and archive.exists() and archive.stat().st_mtime >= STARTED:
-        lines.append(f"archive: {archive.resolve()}")
-    return "\n".join(lines)
+    """What is printed at the end of a successful run: of what it made, where that is."""
+    lines = []
+    if RAN & {"all", "partial", "report"}:
+        lines += [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'", *reports()]
+        lines += said(Path(LOGS, "data.log"), "note: ")
+    if "accuracy" in RAN:
+        lines.append(f"accuracy: {Path(RESULTS, 'accuracy', 'accuracy.html').resolve()}")
+    if "archive" in RAN:
+        lines.append(f"archive: {Path(ARCHIVE).resolve()}")
+    return lines
+
+
+def reports():
+    """Where the reports are, or all results in object storage."""
+    pages = [Path(RESULTS, scope, "report.html") for scope in ("", "partial/")]
+    stored = [f"results: {STORAGE}/{RESULTS}"] if STORAGE else []
+    return [f"report: {page.resolve()}" for page in pages if page.exists()] + stored
 
 
 def said(log, start):

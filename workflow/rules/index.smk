@@ -12,6 +12,7 @@ if not workflow.configfiles:
 include: "common.smk"
 include: "checks.smk"
 include: "drawing.smk"
+include: "terminal.smk"
 include: "ending.smk"
 include: "code.smk"
 include: "given.smk"
@@ -53,13 +54,18 @@ rule partial:
         everything("partial/"),
 
 
+onstart:
+    begin(log)
+
+
 onsuccess:
+    finish()
     keep_code()
-    print_phases()
-    print(made(), file=sys.stderr)
+    print_results()
 
 
 onerror:
+    finish()
     keep_code()
     print(failures(), file=sys.stderr)
 

@@ -1,6 +1,6 @@
 """The phase table in the terminal.
 
-Needs: phases/ and verdicts/. Makes: nothing; prints.
+Needs: nothing; shows what is there and trains nothing. Makes: nothing; prints.
 """
 
 
@@ -9,10 +9,7 @@ localrules:
 
 
 rule summary:
-    """Print the phases of the last blocks, and the verdicts."""
-    input:
-        phases=[path.format(scope="") for path in PHASES],
-        verdicts=summary_verdicts(),
+    """Print the phases of the last blocks, and the verdicts, as they are; refused where there are none yet."""
     log:
         f"{LOGS}/summary.log",
     conda:
@@ -20,7 +17,9 @@ rule summary:
     params:
         script=script("summary"),
         code=code_behind("summary"),
+        phases=printed_phases,
+        verdicts=printed_verdicts,
     message:
         "Print the phases"
     shell:
-        "python {params.script:q} --phases {input.phases:q} --verdicts {input.verdicts:q} 2>{log:q}"
+        "python {params.script:q} --phases {params.phases:q} --verdicts {params.verdicts:q} 2>{log:q}"

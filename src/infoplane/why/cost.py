@@ -48,6 +48,8 @@ class Cost:
     """Jobs whose time had no finished one to compare with."""
     unsized: int
     """Jobs of whose results the size is not known."""
+    each: tuple[float, ...] = ()
+    """Seconds of one core of every job, in the order in which they were given."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def estimate(jobs: Iterable[Pending], plan: Plan) -> Cost:
     """The cost of these jobs; the results of past ones are looked for below the plan's results folder."""
     wanted = list(jobs)
     paces, sizes, compared = _past({job.rule for job in wanted}, plan)
-    seconds = gpu_seconds = written = 0.0
+    gpu_seconds = written = 0.0
+    each: list[float] = []
     rough = unsized = 0
     for job in wanted:
         near = _kinds(job.rule, job.wildcards, plan, plan.config.experiment)
@@ -74,7 +77,7 @@ def estimate(jobs: Iterable[Pending], plan: Plan) -> Cost:
             rough += 1
         else:
             took = pace if reckoned is None else START_SECONDS + pace * reckoned
-        seconds += took * job.threads
+        each.append(took * job.threads)
         gpu_seconds += took if job.gpu else 0.0
         if job.rule == "activations":
             written += dump_bytes(plan, job.wildcards["architecture"], job.wildcards["shortcut"])
@@ -82,7 +85,7 @@ def estimate(jobs: Iterable[Pending], plan: Plan) -> Cost:
             written += size
         else:
             unsized += 1
-    return Cost(len(wanted), seconds, gpu_seconds / plan.config.slots, written, compared, rough, unsized)
+    return Cost(len(wanted), sum(each), gpu_seconds / plan.config.slots, written, compared, rough, unsized, tuple(each))
 
 
 def _kinds(rule: str, wildcards: Any, plan: Plan, experiment: str) -> list[Kind]:
