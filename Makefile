@@ -8,7 +8,7 @@ READY := $(VENV)/installed
 BENCHMARKS = $(filter-out bench/hardware.py bench/demo.py,$(sort $(wildcard bench/*.py))) bench/demo.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench clean
+.PHONY: help run steps test lint docs bench clean
 
 help:
 	@echo 'make run     install into $(VENV), run the demo on all cores, print where the report is'
@@ -20,9 +20,13 @@ help:
 	@echo
 	@echo 'PYTHON=/path/to/python3.12 chooses the Python that $(VENV) is made of.'
 
-run: $(READY)
+run: steps $(READY)
 	@$(BIN)/snakemake --cores all
-	@echo "The report is $(CURDIR)/results/$$(sed -n 's/^experiment: *//p' config/config.yaml | tr -d "'")/report.html"
+
+steps:
+	@echo '1. Install into $(VENV), unless that is done: about a minute, and more where the network is slow.'
+	@echo '2. Train, measure and draw the experiment of config/config.yaml: for the demo, a few minutes on two cores.'
+	@echo '3. Print the answer and where the report is. Ctrl-C stops; the same command goes on from there.'
 
 # One thread per process: the processes already use every core.
 test: export OMP_NUM_THREADS := 1

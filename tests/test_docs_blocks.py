@@ -45,6 +45,7 @@ NOT_SAID = {
     "rule         jobs": "a picture of the terminal; tests/test_staleness.py holds what is printed there",
     "module infoplane:": "another workflow's Snakefile; tests/test_module.py runs one like it",
     "run,seed,step,site,zx,zy": "the beginning of a CSV file",
+    "FileNotFoundError": "Python says it; the test of targets below holds the cause",
     "Phases of the last block": "a picture of the terminal; tests/test_terminal.py holds what is printed there",
 }
 """First line of a text block that no program says -> what it is."""
@@ -152,6 +153,32 @@ def check_snakemake(words: list[str]) -> None:
     if arguments.workflow_profile:
         assert Path(arguments.workflow_profile, "config.yaml").is_file()
     assert set(arguments.forcerun or []) <= rules()
+
+
+def examples() -> list[str]:
+    """Every command of Snakemake's with a configuration in README, docs, comments and docstrings, up to its end."""
+    paths = [*REPOSITORY.glob("*.md"), REPOSITORY / "Snakefile"]
+    paths += [
+        path for folder in ("docs", "config", "profiles", "workflow") for path in (REPOSITORY / folder).rglob("*")
+    ]
+    text = "\n".join(
+        p.read_text(encoding="utf-8") for p in paths if p.is_file() and p.suffix in (".md", ".yaml", ".smk", "")
+    )
+    return re.findall(r"snakemake [^\n`#]*?--config(?:file)?\b[^\n`#]*", text)
+
+
+def swallowed(command: str) -> set[str]:
+    """The targets that stand where `--configfile` or `--config` takes them for a value of its own."""
+    taken = re.sub(r"^.*?--config(?:file)?\b", "", command)
+    return rules() & set(taken.split(" -")[0].split())
+
+
+def test_the_target_stands_before_the_configuration() -> None:
+    assert swallowed("snakemake --cores 1 --configfile mine.yaml why") == {"why"}
+    found = examples()
+    assert len(found) > 20
+    wrong = "snakemake --configfile mine.yaml why"  # which docs/troubleshooting.md explains
+    assert {command for command in found if swallowed(command)} == {wrong}
 
 
 def check_make(words: list[str]) -> None:

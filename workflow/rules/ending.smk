@@ -5,6 +5,8 @@ Needs: the results and logs of this run. Makes: nothing.
 
 import subprocess
 
+from infoplane.config.workplace import no_results
+
 
 def newest_phases():
     """Whose phases are the newest: of all runs (""), or of those measured so far ("partial/"); None: there are none."""
@@ -21,21 +23,13 @@ def printed_phases(wildcards=None):
     require_here("summary")
     scope = newest_phases()
     if scope is None:
-        files = "".join(f" --configfile {path}" for path in given_files())
-        refuse(
-            f"summary: there are no results of '{PLAN.config.experiment}' yet: snakemake --cores all{files} makes them "
-            f"(snakemake why --cores 1{files} says how long it would take)"
-        )
+        named = [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+        refuse(no_results(PLAN.config.experiment, named))
     return list(map(str, phases_files(scope)))
 
 
 def printed_verdicts(wildcards=None):
     return [path for path in map(placed, summary_verdicts(newest_phases())) if Path(path).exists()]
-
-
-def given_files():
-    """The configuration files that were named on the command line."""
-    return [os.path.relpath(path) for path in workflow.config_settings.configfiles]
 
 
 def print_results():

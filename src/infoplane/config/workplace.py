@@ -27,6 +27,15 @@ def require_writable(results: str) -> None:
             )
 
 
+def no_results(experiment: str, configfiles: list[str]) -> str:
+    """Say which command makes the results that `summary` prints. ``configfiles``: those that were named."""
+    named = "".join(f" --configfile {path}" for path in configfiles)
+    return (
+        f"summary: there are no results of '{experiment}' yet: snakemake --cores all{named} makes them "
+        f"(snakemake why --cores 1{named} says how long it would take)"
+    )
+
+
 def other_run(results: str) -> str | None:
     """A sentence about the run that has locked results below this folder, or None where nothing is locked.
 
