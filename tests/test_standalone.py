@@ -133,7 +133,7 @@ def bad_files(arrays: dict[str, np.ndarray]) -> dict[str, tuple[dict[str, Any], 
         "half steps": ({"step": np.full(N, 0.5), "a": arrays["last"].tolist()}, "must hold whole numbers"),
         "nothing": ({"step": np.zeros(N, np.int64)}, "holds no site"),
         "grows": ({"step": np.repeat([0, 1], N), "a": [[0.5]] * N + [[0.5, 1.0]] * N}, "a site has one shape"),
-        "fewer": ({"a": arrays["last"][1:].tolist()}, "holds 59 samples at step 0"),
+        "fewer": ({"a": arrays["last"][1:].tolist()}, "holds 59 samples at step 0, .*; give every step one row"),
     }
 
 
@@ -144,6 +144,15 @@ def test_a_bad_file_gets_one_sentence(case: str, arrays: dict[str, np.ndarray], 
     with pytest.raises(UserError, match=sentence):
         measure_file(tmp_path / "bad.parquet", held_out, {"linear": {}}, tmp_path / "m.parquet")
     assert not (tmp_path / "m.parquet").exists()
+
+
+def test_nobody_is_told_to_run_a_workflow_for_a_file_of_their_own(held_out: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.parquet"
+    cut.write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"cut\.parquet is not a complete Parquet file .*: write it again\.$"):
+        measure_file(cut, held_out, {"linear": {}}, tmp_path / "m.parquet")
+    with pytest.raises(UserError, match=r"none\.parquet is missing: check its name\.$"):
+        measure_file(tmp_path / "none.parquet", held_out, {"linear": {}}, tmp_path / "m.parquet")
 
 
 def test_a_held_out_file_without_the_column_or_a_family_without_activations(

@@ -23,7 +23,7 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        opened = open_parquet(path)
+        opened = open_parquet(path, given=True)
         self.schema: pa.Schema = opened.schema_arrow
         self.rows: int = opened.metadata.num_rows
         own = KEY in (self.schema.metadata or {})

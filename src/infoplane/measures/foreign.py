@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow.compute as pc
@@ -166,6 +167,8 @@ class ForeignSubject(Subject):
     group: the column of ids of samples that belong together; None: `GROUP` where there is one. amounts: whole numbers
     in x are amounts. regressing: the families that would take them for such.
     """
+
+    UNEQUAL: ClassVar[str] = "give every step one row for each held-out sample"
 
     x: str | None = field(default="x", kw_only=True)
     y: str | None = field(default="label", kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ class Addition:
 @dataclass(frozen=True)
 class Subject:
     """One run: held-out images and the files that the family asked for; raises `UserError` where they do not fit."""
+
+    UNEQUAL: ClassVar[str] = "run the workflow again"
+    """What to do where activations and held-out images differ in number."""
 
     held_out_path: Path
     device: torch.device
@@ -125,7 +128,7 @@ class Subject:
         if len(z) != self.targets.n:
             raise UserError(
                 f"{self.activations_path} holds {len(z)} samples at step {step}, {self.held_out_path} holds "
-                f"{self.targets.n}: they are not of the same images; run the workflow again."
+                f"{self.targets.n}: they are not of the same images; {self.UNEQUAL}."
             )
         return torch.as_tensor(np.array(z), device=self.device)
 

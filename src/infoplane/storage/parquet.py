@@ -79,15 +79,20 @@ def _footer(path: Path) -> bytes:
         return file.read(length)
 
 
-def open_parquet(path: Path, memory_map: bool = True) -> pq.ParquetFile:
-    """Open a Parquet file; raises `UserError` when it is missing, truncated or something else."""
+def open_parquet(path: Path, memory_map: bool = True, given: bool = False) -> pq.ParquetFile:
+    """Open a Parquet file; raises `UserError` when it is missing, truncated or something else.
+
+    given: it is the user's own, so the sentence does not say that a run would make it.
+    """
     try:
         return pq.ParquetFile(path, memory_map=memory_map, page_checksum_verification=True)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: run the workflow again to make it.") from None
+        missing = "check its name" if given else "run the workflow again to make it"
+        raise UserError(f"{path} is missing: {missing}.") from None
     except (pa.ArrowException, OSError) as error:
         reason = str(error).split("\n", 1)[0]
-        raise UserError(f"{path} is not a complete Parquet file ({reason}): {AGAIN}.") from None
+        todo = "write it again" if given else AGAIN
+        raise UserError(f"{path} is not a complete Parquet file ({reason}): {todo}.") from None
 
 
 def metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
