@@ -46,8 +46,8 @@ def made():
     """What is printed at the end of a successful run: of what it made, where that is."""
     lines = []
     if RAN & {"all", "partial", "report"}:
-        lines += [f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'", *reports()]
-        lines += said(Path(LOGS, "data.log"), "note: ")
+        lines.append(f"{number(len(PLAN.runs), 'run')} of '{PLAN.config.experiment}'")
+        lines += said(Path(LOGS, "data.log"), "note: ") + reports()
     if "accuracy" in RAN:
         lines.append(f"accuracy: {Path(RESULTS, 'accuracy', 'accuracy.html').resolve()}")
     if "archive" in RAN:
