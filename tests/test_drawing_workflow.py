@@ -81,7 +81,9 @@ def test_a_run_says_what_it_will_do_and_little_more(finished: Workflow) -> None:
     said = (finished.root / "said").read_text()
     lines = said.splitlines()
     opening = "tiny: 2 runs (1 architecture × 2 shortcuts × 1 seed) on digits"
-    assert lines.index(opening) <= 3 and re.match(r"\d+ jobs, about .* on 2 cores .*: data 1, train 2, ", lines[3])
+    assert lines.index(opening) <= 3 and re.match(
+        r"\d+ jobs, about .* \(a rough forecast: .*: data 1, train 2, ", lines[3]
+    )
     phases = next(place for place, line in enumerate(lines) if "Phases of the last block" in line)
     steps = [line for line in lines[5:phases] if not re.match(r"\d of 2 runs, \d+ of \d+ jobs, ", line)]
     assert steps == [], "between the opening and the answer there are lines of progress alone"

@@ -36,7 +36,7 @@ PLAN = {1: Step(10, frozenset({"a"})), 2: Step(10, frozenset({"a"})), 3: Step(10
 
 def test_the_line_counts_runs_and_jobs_and_names_what_runs() -> None:
     shown = Shown()
-    shown.log.begin(PLAN, runs=5, cores=2)
+    shown.log.begin(PLAN, runs=5, seconds=20)
     assert shown.log.progress() == "3 of 5 runs, 0 of 4 jobs, about 20 s left: "
     for job, name in ((1, "Train a"), (3, "Train b"), (9, "Draw c")):
         shown.start(job, name)
@@ -49,7 +49,7 @@ def test_the_line_counts_runs_and_jobs_and_names_what_runs() -> None:
 
 def test_time_left_follows_the_time_that_jobs_took_and_runs_down_between_them() -> None:
     shown = Shown()
-    shown.log.begin({job: Step(10) for job in range(100)}, runs=0, cores=1)
+    shown.log.begin({job: Step(10) for job in range(100)}, runs=0, seconds=1000)
     for job in range(50):
         shown.finish(job, 20.0 * (job + 1))  # twice as long as was forecast
     left = 500 * (1000 + 100) / (500 + 100)
@@ -60,7 +60,7 @@ def test_time_left_follows_the_time_that_jobs_took_and_runs_down_between_them() 
 
 def test_off_a_terminal_there_is_a_line_now_and_then_and_no_control_character() -> None:
     shown = Shown()
-    shown.log.begin({job: Step(1) for job in range(100)}, runs=0, cores=1)
+    shown.log.begin({job: Step(1) for job in range(100)}, runs=0, seconds=100)
     for job in range(100):
         shown.start(job, f"Measure {job}")
         shown.record(None, event="progress", done=job, total=100)
@@ -75,7 +75,7 @@ def test_off_a_terminal_there_is_a_line_now_and_then_and_no_control_character() 
 def test_on_a_terminal_the_line_stays_below_and_goes_at_the_end() -> None:
     stream = io.StringIO()
     shown = Shown(console=Console(file=stream, force_terminal=True, width=80, soft_wrap=True))
-    shown.log.begin(PLAN, runs=2, cores=1)
+    shown.log.begin(PLAN, runs=2, seconds=40)
     shown.start(1, "Train a network whose name is much longer than any terminal is wide")
     shown.record("beware", logging.WARNING)
     shown.log.end()

@@ -11,7 +11,7 @@ from infoplane.config.demand import work_seconds
 from infoplane.config.disk import dump_bytes
 from infoplane.config.load import Plan, load
 from infoplane.storage.parquet import write_rows
-from infoplane.why.cost import START_SECONDS, UNKNOWN_SECONDS, estimate
+from infoplane.why.cost import START_SECONDS, UNKNOWN_SECONDS, duration_at_once, estimate
 from infoplane.why.pending import Pending
 
 OF = {"architecture": "mlp", "shortcut": "identity", "seed": "0"}
@@ -57,6 +57,12 @@ def test_what_is_larger_takes_longer(tmp_path: Path) -> None:
     longer = plan(tmp_path, training=tiny()["training"] | {"steps": 600})
     cost = estimate([Pending("train", OF)], longer)
     assert cost.seconds == pytest.approx(START_SECONDS + 100 * (12.0 - START_SECONDS), rel=0.01)
+
+
+def test_a_rule_takes_no_less_than_its_longest_job() -> None:
+    jobs = [Pending("train")] * 4 + [Pending("report")]
+    each = (10.0, 10.0, 10.0, 10.0, 6.0)
+    assert [duration_at_once(jobs, each, places) for places in (1, 2, 100)] == [46.0, 26.0, 16.0]
 
 
 def test_jobs_that_computed_nothing_are_no_measure_of_work(tmp_path: Path) -> None:

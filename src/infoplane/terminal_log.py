@@ -106,15 +106,19 @@ class TerminalLog(logging.Handler):
         self._waiting: dict[str, set[int]] = {}
         self._live: Live | None = None
 
-    def begin(self, steps: Mapping[int, Step], runs: int, cores: float) -> None:
-        """Start the line. ``steps``: the plan's jobs by Snakemake's number. ``runs``: all, with those that are done."""
+    def begin(self, steps: Mapping[int, Step], runs: int, seconds: float) -> None:
+        """Start the line.
+
+        ``steps``: the plan's jobs by Snakemake's number. ``runs``: all, with those that are done.
+        ``seconds``: how long it may take.
+        """
         self._steps = dict(steps)
         self._jobs, self._runs = len(steps), runs
         self._total = self._left = sum(step.seconds for step in steps.values())
         for job, step in steps.items():
             for run in step.runs:
                 self._waiting.setdefault(run, set()).add(job)
-        self._pace = 1 / max(cores, 1)
+        self._pace = seconds / max(self._total, 1e-9)
         self._started = self._printed = self._clock()
         self._forecast()
         if self.console.is_terminal and not self.console.is_dumb_terminal:

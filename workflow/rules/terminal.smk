@@ -40,25 +40,29 @@ def begin(logs):
         return
 
     from infoplane.why import terminal
-    from infoplane.why.cost import estimate
+    from infoplane.why.cost import duration_at_once, estimate
     from infoplane.why.pending import Pending
 
     order = [rule.name for rule in workflow.rules]
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.rule.norun]
     jobs.sort(key=lambda job: order.index(job.rule.name))
     pending = [Pending(job.rule.name, dict(job.wildcards_dict), threads=job.threads) for job in jobs]
-    cores = workflow.cores or workflow.resource_settings.nodes or 1
+    limits = workflow.resource_settings
+    places = limits.nodes or limits.cores or 1
     try:
-        each = (cost := estimate(pending, PLAN)).each
-        print(*terminal.opening(pending, PLAN, cost, cores), sep="\n", file=sys.stderr)
+        cost = estimate(pending, PLAN)
+        each = cost.each
+        seconds = duration_at_once(pending, each, places)
+        print(*terminal.opening(pending, PLAN, cost, seconds), sep="\n", file=sys.stderr)
     except UserError as error:  # a timing of an earlier run that cannot be read
         each = [1.0] * len(pending)
+        seconds = len(pending) / places
         print(f"note: no forecast: {error}", file=sys.stderr)
     print(f"full log: {', '.join(os.path.relpath(path) for path in logs)} (on the terminal with -p)", file=sys.stderr)
     waiting = [runs_behind(job) for job in pending]
     steps = {job.jobid: Step(seconds, runs) for job, seconds, runs in zip(jobs, each, waiting)}
     runs = len(PLAN.runs) if "all" in RAN else len(set().union(*waiting))
-    TERMINAL.begin(steps, runs, cores)
+    TERMINAL.begin(steps, runs, seconds)
 
 
 def runs_behind(job):

@@ -5,7 +5,7 @@ plug-ins anywhere; the same rule), and scaled by how much larger it is, as `info
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -86,6 +86,17 @@ def estimate(jobs: Iterable[Pending], plan: Plan) -> Cost:
         else:
             unsized += 1
     return Cost(len(wanted), sum(each), gpu_seconds / plan.config.slots, written, compared, rough, unsized, tuple(each))
+
+
+def duration_at_once(jobs: Sequence[Pending], each: Sequence[float], places: int) -> float:
+    """Seconds that the jobs take together, ``places`` of them at a time and one rule after the other.
+
+    each: seconds of one core of every job. A rule takes at least as long as its longest job.
+    """
+    stages: dict[str, list[float]] = defaultdict(list)
+    for job, seconds in zip(jobs, each, strict=True):
+        stages[job.rule].append(seconds)
+    return sum(max(sum(stage) / places, max(stage)) for stage in stages.values())
 
 
 def _kinds(rule: str, wildcards: Any, plan: Plan, experiment: str) -> list[Kind]:

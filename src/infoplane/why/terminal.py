@@ -50,16 +50,15 @@ def priced(cost: Cost, cores: int, slots: int) -> Iterator[str]:
     yield f"{told}{rough}{unsized}."
 
 
-def opening(jobs: Sequence[Pending], plan: Plan, cost: Cost, cores: int) -> Iterator[str]:
-    """Say what a run that starts now will do, and how long it may take."""
+def opening(jobs: Sequence[Pending], plan: Plan, cost: Cost, seconds: float) -> Iterator[str]:
+    """Say what a run that starts now will do, and that it may take so many seconds."""
     grid = plan.architectures, plan.shortcuts, plan.config.seeds
     counts = " × ".join(map(number, map(len, grid), ("architecture", "shortcut", "seed")))
     yield f"{plan.config.experiment}: {number(len(plan.runs), 'run')} ({counts}) on {plan.config.data.kind}"
     todo = ", ".join(f"{rule} {count}" for rule, count in Counter(job.rule for job in jobs).items())
     # A job of which nothing like it was finished here is reckoned by its size alone.
     rough = " (a rough forecast: no such jobs were finished here yet)" if 2 * cost.rough > cost.jobs else ""
-    at_once = f"about {duration(cost.seconds / cores)} on {number(cores, 'core')}"
-    yield f"{number(cost.jobs, 'job')}, {at_once}{rough}: {todo}"
+    yield f"{number(cost.jobs, 'job')}, about {duration(seconds)}{rough}: {todo}"
 
 
 def described(jobs: Sequence[Pending], plan: Plan) -> str:
