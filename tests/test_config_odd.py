@@ -127,7 +127,7 @@ def test_a_misspelt_key_executes_no_plugin_that_is_not_named(monkeypatch: pytest
     assert {name for _, name in executed} <= named
 
 
-@pytest.mark.parametrize("role", registry.FOLDERS)
+@pytest.mark.parametrize("role", registry.ROLES)
 def test_options_are_named_without_executing_them(role: registry.Role) -> None:
     for name in registry.names(role):
         assert registry.option_names(role, name) == {field.name for field in fields(registry.options_class(role, name))}

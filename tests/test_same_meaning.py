@@ -210,7 +210,7 @@ def test_all_else_means_something(source: str) -> None:
     assert meaning.meaning(source.encode()) != KNOWN
 
 
-@pytest.mark.parametrize("role", registry.FOLDERS)
+@pytest.mark.parametrize("role", registry.ROLES)
 def test_every_plugin_means_what_it_means_however_it_is_written(role: registry.Role) -> None:
     for name in registry.names(role):
         source = registry.source(role, name).read_text(encoding="utf-8")

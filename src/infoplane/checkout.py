@@ -47,6 +47,12 @@ def files(root: Path) -> list[Path]:
     return sorted(path for path in found if _kept(path))
 
 
+def below(folder: Path) -> list[Path]:
+    """The files below a folder, relative to it and sorted, without caches and hidden files."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if _kept(path))
+
+
 def _of(root: Path, part: str) -> Iterator[Path]:
     folder = root / part
     return folder.rglob("*") if folder.is_dir() else root.glob(part)

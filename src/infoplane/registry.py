@@ -11,23 +11,17 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from infoplane import options
 from infoplane.errors import UserError, nearest
 from infoplane.options import NoOptions
+from infoplane.plugin_files import OWN, PACKAGE, PluginFile, Role, plugins, prepare_import
 
-Role = Literal["data set", "architecture", "shortcut", "measure", "chart"]
+__all__ = ["PACKAGE", "ROLES", "Role"]
 
-FOLDERS: dict[Role, str] = {
-    "data set": "infoplane.data.sets",
-    "architecture": "infoplane.models.architectures",
-    "shortcut": "infoplane.models.shortcuts",
-    "measure": "infoplane.measures.families",
-    "chart": "infoplane.charts.gallery",
-}
+ROLES: tuple[Role, ...] = tuple(OWN)
 
-PACKAGE = Path(__file__).parent
 READABLE: dict[Role, tuple[str, ...]] = {"measure": ("activations", "checkpoints"), "chart": ("phases",)}
 """What a plug-in may ask for by the literal ``READS`` in its file."""
 
@@ -38,28 +32,28 @@ LIGHT_MODULES = ("dataclasses", "typing", "math", "infoplane.options")
 """What an ``Options`` class may import: nothing that costs the workflow time."""
 
 
-def folder(role: Role) -> Path:
-    """The folder that holds this role's plug-ins."""
-    return PACKAGE.joinpath(*FOLDERS[role].split(".")[1:])
-
-
-@cache
 def names(role: Role) -> tuple[str, ...]:
     """The plug-ins of a role, sorted."""
-    return tuple(sorted(p.stem for p in folder(role).glob("*.py") if not p.stem.startswith("_")))
+    return tuple(plugins(role))
+
+
+def _file(role: Role, name: str) -> PluginFile:
+    known = plugins(role)
+    if name not in known:
+        raise UserError(f"unknown {role} '{name}': {nearest(name, known)}")
+    return known[name]
 
 
 def source(role: Role, name: str) -> Path:
     """The plug-in's file; raises `UserError` with the nearest name when there is none."""
-    if name not in names(role):
-        raise UserError(f"unknown {role} '{name}': {nearest(name, names(role))}")
-    return folder(role) / f"{name}.py"
+    return _file(role, name).path
 
 
 def load(role: Role, name: str) -> ModuleType:
     """Import the plug-in's module; raises `UserError` with the nearest name when there is none."""
-    source(role, name)
-    return importlib.import_module(f"{FOLDERS[role]}.{name}")
+    found = _file(role, name)
+    prepare_import(found)
+    return importlib.import_module(found.module)
 
 
 @cache
@@ -75,7 +69,6 @@ def summary(role: Role, name: str) -> str:
     return (ast.get_docstring(_tree(source(role, name))) or "").split("\n", 1)[0]
 
 
-@cache
 def reads(role: Role, name: str) -> tuple[str, ...]:
     """What a plug-in needs beyond what all of its role do, by the literal ``READS`` in its file.
 
@@ -90,7 +83,6 @@ def reads(role: Role, name: str) -> tuple[str, ...]:
     return found
 
 
-@cache
 def regresses(family: str) -> bool:
     """Whether a measure family takes X for an amount, so that its values change when X's are renamed.
 
@@ -103,7 +95,6 @@ def regresses(family: str) -> bool:
     return bool(found == "amounts")
 
 
-@cache
 def ignores_groups(family: str) -> bool:
     """Whether a measure family counts samples that belong together as independent ones.
 
@@ -115,13 +106,11 @@ def ignores_groups(family: str) -> bool:
     return bool(found == "ignored")
 
 
-@cache
 def unstackable(role: Role, name: str) -> str:
     """Why networks with this plug-in cannot be stacked, by the literal ``UNSTACKABLE`` in its file; or empty."""
     return str(_literal(role, name, "UNSTACKABLE", ""))
 
 
-@cache
 def parts(shortcut: str) -> tuple[str, ...]:
     """What is read of an addition with this shortcut kind: `PARTS`, or what the literal ``PARTS`` in its file says.
 
@@ -135,13 +124,20 @@ def parts(shortcut: str) -> tuple[str, ...]:
 
 def _literal(role: Role, name: str, wanted: str, default: Any) -> Any:
     """The value of a literal at the top of a plug-in's file."""
-    for node in _tree(source(role, name)).body:
-        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [wanted]:
-            return ast.literal_eval(node.value)
-    return default
+    return _written(source(role, name), wanted, default)
 
 
 @cache
+def _written(path: Path, wanted: str, default: Any) -> Any:
+    for node in _tree(path).body:
+        if wanted in _defined(node) and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise UserError(f"{path}: {wanted} must be written out, without names or calls.") from None
+    return default
+
+
 def option_names(role: Role, name: str) -> frozenset[str]:
     """Read the names of a plug-in's options from its source; nothing of it is executed."""
     found: set[str] = set()
@@ -154,21 +150,62 @@ def option_names(role: Role, name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@cache
 def options_class(role: Role, name: str) -> type[Any]:
     """The plug-in's ``Options`` dataclass, read from its source without importing it.
 
-    Only ``Options`` itself and imports from `LIGHT_MODULES` are executed. A plug-in that defines none has
-    `NoOptions`.
+    Executed are ``Options`` itself, what of the same file it needs (constants, functions, base classes), and imports
+    from `LIGHT_MODULES`. A plug-in that defines none has `NoOptions`. Raises `UserError` where it needs anything else.
     """
-    path = source(role, name)
-    tree = _tree(path)
-    wanted: list[ast.stmt] = [
-        node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in LIGHT_MODULES
-    ]
-    classes: list[ast.stmt] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Options"]
-    if not classes:
+    found = _file(role, name)
+    return _options(found.path, found.module)
+
+
+@cache
+def _options(path: Path, module: str) -> type[Any]:
+    wanted = _needed(path, _tree(path))
+    if not wanted:
         return NoOptions
-    namespace: dict[str, Any] = {"__name__": f"{FOLDERS[role]}.{name}"}
-    exec(compile(ast.Module(body=wanted + classes, type_ignores=[]), str(path), "exec"), namespace)
-    return namespace["Options"]
+    namespace: dict[str, Any] = {"__name__": module}
+    code = compile(ast.Module(body=wanted, type_ignores=[]), str(path), "exec", dont_inherit=True)
+    try:
+        exec(code, namespace)
+    except Exception as error:  # whatever the author's own lines raise
+        raise UserError(f"{path}: its Options cannot be read: {error}") from None
+    found: type[Any] = namespace["Options"]
+    return found
+
+
+def _needed(path: Path, tree: ast.Module) -> list[ast.stmt]:
+    """The statements at the top of a file that ``Options`` needs, in their order; nothing where there is no such class.
+
+    Without ``from __future__ import annotations``: the annotations are read as values.
+    """
+    needed, open_names = set[ast.stmt](), {"Options"}
+    while open_names:
+        name = open_names.pop()
+        for node in tree.body:
+            if name not in _defined(node) or node in needed:
+                continue
+            needed.add(node)
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                relative = isinstance(node, ast.ImportFrom) and node.level > 0
+                modules = {node.module} if isinstance(node, ast.ImportFrom) else {one.name for one in node.names}
+                if relative or not modules <= set(LIGHT_MODULES):
+                    raise UserError(
+                        f"{path}: its Options use '{name}', which is imported. Options are read before any job "
+                        f"runs, so they may use what the same file defines, and {', '.join(LIGHT_MODULES)}."
+                    )
+            else:
+                used = (one for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load))
+                open_names |= {one.id for one in used}
+    return [node for node in tree.body if node in needed]
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """The names that a statement at the top of a file defines."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(one.asname or one.name).split(".")[0] for one in node.names}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}

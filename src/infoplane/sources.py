@@ -1,4 +1,4 @@
-"""Find the source files that a stage imports, directly or not, within the package.
+"""Find the source files that a stage imports, directly or not, within this package and those of plug-ins.
 
 The workflow gives every job a digest of what these files mean, so that an edit reruns exactly the stages that use what
 was edited. The closure is read from the source text; imports inside functions count too.
@@ -13,25 +13,16 @@ from pathlib import Path
 
 from infoplane import registry
 from infoplane.meaning import DIGITS, NOTHING, meanings
+from infoplane.plugin_files import packages
 from infoplane.registry import Role
 
 ROOT = registry.PACKAGE.parent
 
 WITHOUT_EFFECT = frozenset(
     registry.PACKAGE / f"{name}.py"
-    for name in ("devices", "errors", "meaning", "progress", "reuse", "sources", "measures/__init__")
+    for name in ("devices", "errors", "meaning", "plugin_files", "progress", "reuse", "sources", "measures/__init__")
 )
 """Modules that change no number: where and whether a job runs, what it prints, what a user may import."""
-
-
-@cache
-def _path(module: str) -> Path | None:
-    """The file of a module of this package, or None for anything else."""
-    base = ROOT.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
 
 
 IMPORT = re.compile(
@@ -49,29 +40,38 @@ def imported(text: str) -> frozenset[str]:
     for module, members, plain in IMPORT.findall(text):
         if module:
             words = re.sub(r"#[^\n]*", "", members).strip("()").split(",")
-            modules |= {module} | {f"{module}.{word.split()[0]}" for word in words if word.strip()}
+            inside = module if module.endswith(".") else f"{module}."
+            modules |= {module} | {f"{inside}{word.split()[0]}" for word in words if word.strip()}
         else:
             modules |= {word.split()[0] for word in plain.split("#")[0].split(",") if word.strip()}
     return frozenset(modules)
 
 
+Packages = tuple[tuple[str, Path], ...]
+"""Name and folder of each package whose files are followed."""
+
+
 @cache
-def _imports(path: Path) -> frozenset[Path]:
-    """The package's files that this file imports directly, with the ``__init__`` files on the way."""
-    found: set[Path] = set()
+def _imports(path: Path, packages: Packages) -> frozenset[Path]:
+    """The packages' files that this file imports directly, with the ``__init__`` files on the way."""
+    folders, found = dict(packages), set[Path]()
+    own = next((name for name, folder in packages if path.is_relative_to(folder)), None)
+    within = () if own is None else (own, *path.relative_to(folders[own]).parent.parts)
     for module in imported(path.read_text(encoding="utf-8")):
-        parts = module.split(".")
-        if parts[0] == registry.PACKAGE.name:
-            prefixes = (".".join(parts[: i + 1]) for i in range(len(parts)))
-            found |= {found_path for prefix in prefixes if (found_path := _path(prefix))}
-    return frozenset(found)
+        dots = len(module) - len(module.lstrip("."))
+        parts = (*within[: len(within) - dots + 1], *filter(None, module.lstrip(".").split("."))) if dots else None
+        parts = parts or tuple(module.split("."))
+        if parts[0] in folders:
+            bases = (folders[parts[0]].joinpath(*parts[1:end]) for end in range(1, len(parts) + 1))
+            found |= {file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py")}
+    return frozenset(file for file in found if file.is_file())
 
 
 @cache
-def _closure(start: Path) -> frozenset[Path]:
+def _closure(start: Path, packages: Packages) -> frozenset[Path]:
     seen, todo = {start}, [start]
     while todo:
-        for path in _imports(todo.pop()) - seen:
+        for path in _imports(todo.pop(), packages) - seen:
             seen.add(path)
             todo.append(path)
     return frozenset(seen)
@@ -83,9 +83,10 @@ def closure(script: Path, *plugins: tuple[Role, str]) -> tuple[str, ...]:
 
     Modules without effect on results and empty ``__init__`` files are left out.
     """
-    paths = _closure(script)
+    known = tuple(packages().items())
+    paths = _closure(script, known)
     for role, name in plugins:
-        paths |= _closure(registry.source(role, name))
+        paths |= _closure(registry.source(role, name), known)
     return tuple(sorted(str(path) for path in paths - WITHOUT_EFFECT if path.stat().st_size > 0))
 
 
@@ -112,6 +113,9 @@ def _name(path: Path, checkout: Path) -> str:
     for folder in (checkout, ROOT):
         if path.is_relative_to(folder):
             return path.relative_to(folder).as_posix()
+    for name, folder in packages().items():
+        if path.is_relative_to(folder):
+            return f"{name}/{path.relative_to(folder).as_posix()}"
     return path.name
 
 

@@ -3,7 +3,7 @@
 Needs: the configuration. Makes: nothing.
 """
 
-from infoplane import checkout
+from infoplane import checkout, plugin_files
 from infoplane.config.complete import portable
 from infoplane.sources import verbatim
 
@@ -38,4 +38,5 @@ def archive_config(wildcards):
 
 def archive_code(wildcards):
     """So that an edit of any file of the checkout makes the archive stale, and nothing else: it holds the very files."""
-    return code_of(verbatim([BASE / path for path in checkout.files(BASE)], BASE))
+    own = [folder / path for folder in plugin_files.folders() for path in checkout.below(folder)]
+    return code_of(verbatim([*(BASE / path for path in checkout.files(BASE)), *own], BASE))

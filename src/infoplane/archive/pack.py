@@ -17,6 +17,8 @@ import yaml
 from infoplane import checkout
 from infoplane.archive import about, manifest
 from infoplane.errors import UserError
+from infoplane.plugin_files import ARCHIVED as PLUGINS
+from infoplane.plugin_files import folders
 from infoplane.storage.atomic import atomic_path
 from infoplane.storage.parquet import read_rows
 
@@ -55,6 +57,8 @@ def pack(
     metadata = _checked(shown, results / MEASURES)
     experiment = str(config["experiment"])
     content: dict[str, Path | bytes] = {path.as_posix(): root / path for path in checkout.files(root)}
+    for folder in folders():
+        content |= {f"{PLUGINS}/{folder.name}/{path.as_posix()}": folder / path for path in checkout.below(folder)}
     content |= {f"{ARCHIVED}/{path.relative_to(results).as_posix()}": path for path in shown}
     content |= _written(given)
     content[CONFIG] = _yaml(config, sorted(name for name in content if name.startswith(f"{GIVEN}/")))

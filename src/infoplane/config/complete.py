@@ -5,6 +5,7 @@ from typing import Any
 
 from infoplane.config.load import Plan, training_spec
 from infoplane.config.schema import Data, Experiment
+from infoplane.plugin_files import ARCHIVED, folders
 
 Values = dict[str, Any]
 
@@ -14,7 +15,7 @@ LABELLED = ("architectures", "shortcuts", "measures", "charts")
 
 ELSEWHERE = (
     "charts", "claims", "phases", "reconstructions", "histograms", "figures", "animation",
-    "accuracy", "device", "disk", "slots", "results", "reuse",
+    "accuracy", "device", "disk", "slots", "plugins", "results", "reuse",
 )  # fmt: skip
 """Sections that change no measured number: those who draw are given what they need of them, the others go nowhere."""
 
@@ -36,13 +37,14 @@ def complete(plan: Plan) -> Values:
 
 
 def portable(plan: Plan) -> Values:
-    """The same for another machine: results and downloads go where they go by default, below the checkout.
+    """The same for another machine: results, downloads and plug-ins lie where they do by default, below the checkout.
 
     A path of the user's own data stays as it is, because nothing could be put in its place.
     """
     values = complete(plan)
     values["results"] = Experiment.model_fields["results"].default
     values["data"]["folder"] = Data.model_fields["folder"].default
+    values["plugins"] = [f"{ARCHIVED}/{folder.name}" for folder in folders()]
     return values
 
 

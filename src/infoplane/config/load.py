@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Training
 from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
 from infoplane.options import Addition, Places, Shape, require
+from infoplane.plugin_files import use
 from infoplane.registry import Role
 from infoplane.renamed import require_new_keys
 from infoplane.specs import (
@@ -133,6 +135,10 @@ def load(config: Mapping[str, Any]) -> Plan:
 
 def _plan(config: Mapping[str, Any]) -> Plan:
     experiment = _validated(Experiment, dict(config))
+    try:
+        use(map(Path, experiment.plugins))
+    except UserError as error:
+        raise UserError(f"plugins: {error}") from None
     runs = len(experiment.architectures) * len(experiment.shortcuts) * len(experiment.seeds)
     if runs > MOST_RUNS:
         raise UserError(f"architectures x shortcuts x seeds are {runs} runs, which is more than {MOST_RUNS}.")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -18,9 +19,13 @@ from infoplane.renamed import require_new_option
 from infoplane.specs import Plugin, canonical
 
 
-@cache
 def adapter(role: Role, kind: str) -> TypeAdapter[Any]:
     """Pydantic's view of a plug-in's options: typed, finite, and closed to unknown keys."""
+    return _adapter(role, kind, registry.source(role, kind))
+
+
+@cache
+def _adapter(role: Role, kind: str, path: Path) -> TypeAdapter[Any]:
     options = registry.options_class(role, kind)
     options.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
     return TypeAdapter(options)

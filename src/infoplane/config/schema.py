@@ -242,6 +242,9 @@ class Experiment(Section):
         "demo", pattern=LABEL, max_length=LONGEST_LABEL, description="names the folder results/<experiment>"
     )
     results: Folder = Field("results", description="where results go")
+    plugins: list[Folder] = Field(
+        [], description="folders of your own plug-ins, such as mine: mine/measures/knn.py is the measure family knn"
+    )
     data: Data = Data()
     architectures: PluginSection = Field({"resnet": None}, description="label -> options; kind: the label's plug-in")
     shortcuts: PluginSection = Field({"identity": None}, description="label -> options; kind: the label's plug-in")
