@@ -63,6 +63,29 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+NAMED = re.compile(
+    r"(?<![\w/.{}-])((?:config|docs|profiles|scripts|envs|bench|workflow|src)/[\w./-]*\w\.(?:yaml|md|py|sh|smk|json|svg|png))\b"
+)
+"""A file of this repository, by its path from the root."""
+
+
+def test_files_that_are_named_are_there() -> None:
+    """In pages, comments, profiles and code; tests name made-up ones."""
+    patterns = ("*.md", "docs/*", "config/**/*", "profiles/*/*", "envs/*", "constraints.txt", "Makefile", "Snakefile")
+    paths = {
+        path
+        for one in (*patterns, "workflow/**/*", "scripts/*", "src/**/*.py", "bench/*.py")
+        for path in REPOSITORY.glob(one)
+    }
+    named = 0
+    for path in sorted(path for path in paths if path.suffix in (".md", ".yaml", ".py", ".smk", ".txt", ".json", "")):
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        for name in NAMED.findall(text):
+            named += 1
+            assert (REPOSITORY / name).exists(), f"{relative(path)} names {name}"
+    assert named > 50
+
+
 # How to add a plug-in
 
 
