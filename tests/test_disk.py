@@ -249,7 +249,7 @@ def test_more_than_is_free_is_refused(budget: Any, tmp_path: Path, free: Callabl
     said = refused(large(disk={"budget": budget}), tmp_path / "results" / "activations")
     assert said.startswith(
         "the activations of 45 runs would take 60.8 GB (resnet 36.9 GB, vit 23.7 GB, mlp 140 MB), and there is 12.1 GB "
-        f"free for {tmp_path}/results/activations: make room, set disk.budget to none to go on all the same, or take "
+        f"free for {tmp_path}/results/activations: make room, set disk.budget to none to continue anyway, or take "
         "less, by any of activations.project {'*': 1024} (7.05 GB), "
     )
 

@@ -149,7 +149,7 @@ ROWS = ("a,0,z,0.5,2.0", "a,1,z,0.4,1.0")
         ([HEADER, "a,0.5,z,0.5,2.0", "a,1,z,0.4,1.0"], "step in row 2 is '0.5': expected a whole number, 0 or more."),
         ([HEADER, "a,-1,z,0.5,2.0", "a,1,z,0.4,1.0"], "step in row 2 is '-1': expected a whole number, 0 or more."),
         ([HEADER, "a,0,z,0.5,2.0", "b,0,z,0.4,1.0"], "every run has one step only at each site"),
-        ([HEADER, *ROWS, ROWS[0]], "run 'a', step 0, site 'z' stands in rows 2 and 4: keep one, or tell repeats apart"),
+        ([HEADER, *ROWS, ROWS[0]], "run 'a', step 0, site 'z' is in rows 2 and 4: keep one, or tell repeats apart"),
         ([HEADER], "has no rows: expected one per run, step and site."),
     ],
 )

@@ -95,7 +95,7 @@ def require_disk(plan: Plan, folder: Path | None, read: Callable[[Run], bool]) -
         instead = _instead(plan, total, total - missing + free)
         raise UserError(
             f"{said}{rest}, and there is {quantities.size(free)} free for {folder}: make room, set disk.budget to none "
-            f"to go on all the same{instead}."
+            f"to continue anyway{instead}."
         )
 
 
