@@ -5,7 +5,7 @@ Needs: nothing but the configuration. Makes: truths/<family>.parquet and accurac
 
 
 rule truths:
-    """Hold one measure family against every distribution of which it measures something."""
+    """Compare one measure family with every distribution whose value it can measure."""
     output:
         TRUTHS,
     log:
@@ -33,7 +33,7 @@ rule truths:
 
 
 rule accuracy:
-    """Gather what all families make of the truths: a table, a chart and a page."""
+    """Collect the accuracy of all families into a table, a chart and a page."""
     input:
         truths=[TRUTHS.format(family=family) for family in PLAN.measures],
     output:

@@ -11,13 +11,13 @@ ARCHIVE = f"{RESULTS}/archive/{PLAN.config.experiment}.zip"
 
 
 def archive_shown():
-    """The results that are packed: whatever the report is made of, and all that was drawn."""
+    """Name the results that are packed: what the report is made of, and all charts."""
     pictures = [path.format(**vars(run)) for path in PICTURES for run in PLAN.shown]
     return drawn() + gathered() + pictures
 
 
 def archive_left_out(wildcards):
-    """What is too large to send and is only named; a run's history is in the table, but for its seconds."""
+    """Name the results that are too large to send; a run's history is in the table, except its seconds."""
     data = [f"{RESULTS}/data/{split}.parquet" for split in ("train", "validation", "held_out")]
     return [*data, CHECKPOINTS, ACTIVATIONS, MEASURES]
 

@@ -1,4 +1,4 @@
-"""What must hold before anything runs, or before activations are read; a sentence and the end, where it does not.
+"""Check what must hold before anything runs, or before activations are read; stop with one sentence where it does not.
 
 Needs: the configuration. Makes: nothing.
 """
@@ -9,14 +9,14 @@ from infoplane.devices import require_gpus
 
 
 def check_gpus():
-    """Jobs would wait with a core in hand for GPUs that are not there. A cluster's GPUs are the scheduler's to know."""
+    """Refuse more GPUs than this machine has: jobs would wait and keep cores busy. A cluster's scheduler knows its own."""
     if GPU and workflow.resource_settings.nodes is None:
         gpus = workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else 0
         require_gpus(gpus, SLOTS)
 
 
 def check_folder():
-    """A dry run writes nothing. Who has locked it is told and no more: some commands need no lock, one removes it."""
+    """A dry run writes nothing. A lock is only reported: some commands need no lock, and one removes it."""
     if not workflow.output_settings.dryrun:
         require_writable(RESULTS)
     if locked := other_run(RESULTS):
@@ -30,7 +30,7 @@ def all_read(run):
 
 
 def require_here(target):
-    """Refuse what looks for results where they are made, if they lie elsewhere: it would find none, and say so."""
+    """Refuse targets that look for results on this machine when the results are in object storage."""
     if STORAGE and workflow.is_main_process:
         there = f"{STORAGE}/{RESULTS}"
         refuse(f"{target}: the results lie in object storage, {there}: copy them to {RESULTS}, and ask without it")
@@ -38,7 +38,7 @@ def require_here(target):
 
 @cache
 def require_room():
-    """Refuse an experiment for whose activations there is no room; asked by the first of them that is to be had."""
+    """Refuse an experiment for whose activations there is no room; called by the first of their rules."""
     try:
         if workflow.is_main_process:
             require_disk(PLAN, None if STORAGE else Path(RESULTS, "activations"), all_read)

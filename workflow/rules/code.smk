@@ -27,7 +27,7 @@ ACCURACY = path_in_checkout("bench/results/accuracy.json")
 
 
 def apart(value):
-    """A parameter that makes no result stale: what depends on the output is not compared with the last time's."""
+    """A parameter that makes no result stale: Snakemake does not compare parameters that depend on the output."""
     return lambda wildcards, output: value
 
 

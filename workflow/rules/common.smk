@@ -44,7 +44,7 @@ from infoplane.specs import canonical, harmless
 
 
 def refuse(error):
-    """End with a sentence for whoever wrote the configuration or called Snakemake."""
+    """Stop with one sentence for the person who wrote the configuration or called Snakemake."""
     print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(2)
 

@@ -25,7 +25,7 @@ def read_by_chart(what, paths):
 
 
 def charts_labels(form):
-    """How one of a chart's files is told from the others in Snakemake's own report."""
+    """Labels of one of a chart's files in Snakemake's own report."""
     return lambda wildcards: {"chart": wildcards.chart.replace("_", " "), "format": form}
 
 

@@ -12,7 +12,7 @@ KNOWN = Path(STATE, "files.json")
 
 @cache
 def own_files():
-    """The user's own files behind a data set that is read by path; a sentence and the end, where there are none."""
+    """Find the user's own files of a data set that is read by path; stop with one sentence where there are none."""
     source = PLAN.data.source
     try:
         return files.of(source.kind, source.options["path"]) if source.options.get("path") else {}

@@ -31,7 +31,7 @@ include: "purge.smk"
 include: "accuracy.smk"
 
 
-# These run here on a cluster too: the data may have to be downloaded, the others take less than being submitted.
+# These run here on a cluster too: the data may have to be downloaded, the others take less time than submitting them.
 localrules:
     data,
     tables,

@@ -1,4 +1,4 @@
-"""What a decoder sees of the input, and how activations are distributed, for the first seed of each network.
+"""Reconstructions of inputs, and how activations are distributed, for the first seed of each network.
 
 Needs: activations/ and data/. Makes: reconstructions/ and histograms/.
 """

@@ -12,8 +12,7 @@ gc.set_threshold(200_000, 50, 100)
 
 
 def signed(function):
-    """The function with its signature at hand: Snakemake asks for it several times per job, and `inspect` works it out
-    anew each time unless it is told."""
+    """Keep the function's signature: Snakemake asks for it several times per job, and `inspect` computes it each time."""
     if inspect.isfunction(function):
         function.__signature__ = inspect.signature(function)
 

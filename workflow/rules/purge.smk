@@ -1,4 +1,4 @@
-"""Room on the disk: activations that everything has been read from.
+"""Make room on the disk: remove activations that have been measured.
 
 Needs: nothing; looks at what is there. Makes: nothing; removes activations/ of measured runs.
 """
@@ -9,7 +9,7 @@ localrules:
 
 
 rule purge:
-    """Remove the activations of every run whose measures are done; nothing that is there becomes stale by it."""
+    """Remove the activations of every run whose measures are done; nothing runs again because of it."""
     log:
         f"{LOGS}/purge.log",
     conda:

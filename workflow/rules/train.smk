@@ -40,7 +40,7 @@ rule train:
         " --state {params.state:q} --shared {params.shared:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
 
 
-# Snakemake compares every file with every output of every rule: of a rule that nothing needs, one seed's are enough.
+# This rule is not used here, so one seed is listed: Snakemake compares every file with every output of every rule.
 SEEDS = PLAN.config.seeds if PLAN.stacked else PLAN.config.seeds[:1]
 
 

@@ -9,7 +9,7 @@ localrules:
 
 
 rule why:
-    """Print the pending jobs with the reason for each, in the configuration's words."""
+    """Print the pending jobs with the reason for each, by the keys of the configuration."""
     log:
         f"{LOGS}/why.log",
     conda:

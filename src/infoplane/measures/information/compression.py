@@ -1,7 +1,7 @@
 """Wide activations made narrow before a neighbour estimator: principal components, or an autoencoder's code.
 
-Butakov et al., "Information bottleneck analysis of deep neural networks via lossy compression" (2023). A function of
-Z cannot tell more of X than Z does, so that compression on either side only loses information.
+Butakov et al., "Information bottleneck analysis of deep neural networks via lossy compression" (2023). A function of Z
+cannot hold more information on X than Z does, so that compression on either side only loses information.
 """
 
 import hashlib
