@@ -3,6 +3,7 @@
 import json
 import shutil
 import xml.etree.ElementTree as ElementTree
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def words(spec: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_summary_is_a_title(name: str) -> None:
-    assert 10 < len(registry.summary("chart", name)) <= 120
+    assert 10 < len(registry.summary("chart", name)) <= 120, (
+        "the docstring's first line is the title: 11 to 120 letters"
+    )
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -100,7 +103,8 @@ def test_nothing_measured_yet(name: str, tmp_path: Path) -> None:
     paths = tmp_path / "measures.parquet", tmp_path / "history.parquet"
     collect(runs, synthetic.config(), *paths)
     spec = render.spec(name, {}, Tables.read(*paths))
-    assert "nothing measured yet" in words(spec) and "and 9 more" in words(spec)
+    told = "where there is nothing to draw, return theme.empty(tables, family)"
+    assert "nothing measured yet" in words(spec) and "and 9 more" in words(spec), told
     render.save(spec, None, tmp_path / "chart.svg", None, None)
 
 
@@ -108,7 +112,8 @@ def test_nothing_measured_yet(name: str, tmp_path: Path) -> None:
 def test_gaps_are_told(name: str, specs: dict[str, dict[str, Any]]) -> None:
     told = " ".join(specs[name]["usermeta"]["notes"])
     assert "Missing: vit/projection seed 1." in told and "Diverged: vit/none seed 1." in told
-    assert f"n = {synthetic.SAMPLES}" in told and "2 seeds" in told
+    rule = "a chart's description says n and the seeds: theme.basis(tables, family)"
+    assert f"n = {synthetic.SAMPLES}" in told and "2 seeds" in told, rule
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -127,7 +132,8 @@ def test_files(name: str, specs: dict[str, dict[str, Any]], tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_no_bands_for_one_seed(name: str, tmp_path: Path) -> None:
-    assert '"area"' not in words(render.spec(name, {}, synthetic.made(tmp_path, **SHAPES["tiny"])))
+    drawn = words(render.spec(name, {}, synthetic.made(tmp_path, **SHAPES["tiny"])))
+    assert '"area"' not in drawn, "one seed has no spread: draw no band for it"
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -146,8 +152,12 @@ def test_unknown_option(name: str, tables: Tables) -> None:
 @pytest.mark.parametrize("name", CHARTS)
 def test_absent_family_is_told(name: str, tables: Tables) -> None:
     """Charts of measures say so; the accuracy beside them may still be drawn."""
+    options = {field.name for field in fields(registry.options_class("chart", name))}
+    assert "family" in options, "a chart has the option family: which measure family's values it draws"
     found = words(render.spec(name, {"family": "neural"}, tables))
-    assert "no value of the measure family 'neural' yet" in found or "nothing measured" in found
+    assert "no value of the measure family 'neural' yet" in found or "nothing measured" in found, (
+        "where the family has no value, return theme.empty(tables, family)"
+    )
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -156,7 +166,8 @@ def test_anatomy_parts_do_not_mix(name: str, tmp_path: Path) -> None:
     plain = synthetic.made(tmp_path, **SHAPES["tiny"])
     copies = [plain.measures.with_columns(pl.lit(part).alias("part"), pl.col("value") * 2) for part in ("s", "f")]
     crowded = Tables(pl.concat([plain.measures, *copies]), plain.history, plain.metadata)
-    assert render.spec(name, {}, crowded) == render.spec(name, {}, plain)
+    same = render.spec(name, {}, crowded) == render.spec(name, {}, plain)
+    assert same, "draw the part z alone unless an option says otherwise"
 
 
 # ---- particular charts ----

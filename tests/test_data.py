@@ -65,7 +65,10 @@ def test_splits_are_exact_disjoint_and_faithful(source: Plugin, tmp_path: Path) 
         assert np.array_equal(split.labels, images.labels[split.index])
         assert split.shape == options.shape and split.classes == options.classes
         assert split.metadata["name"] == source.kind and split.metadata["split"] == name
-        assert split.metadata["source"].startswith(f"{source.kind}: ") and split.metadata["source"].endswith(".")
+        said = split.metadata["source"]
+        assert said.startswith(f"{source.kind}: ") and said.endswith("."), (
+            f"the source of the images is a sentence that begins with '{source.kind}: ' and ends with a full stop"
+        )
         assert DataSpec.from_dict(split.metadata["spec"]) == spec
         names = split.metadata["class_names"]
         assert names is None or len(names) == options.classes

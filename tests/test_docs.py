@@ -121,10 +121,10 @@ def test_the_data_set_of_the_guide_loads(tmp_path: Path) -> None:
 
 
 def test_the_chart_of_the_guide_draws(results: Path) -> None:
-    module = example("Validation accuracy")
+    module = example("Z-X of the last block")
     tables = results / "results/demo/tables"
     chart = module.draw(Tables.read(tables / "measures.parquet", tables / "history.parquet"), module.Options())
-    assert chart.to_dict()["encoding"]["y"]["field"] == "validation_accuracy"
+    assert chart.to_dict()["concat"][0]["encoding"]["y"]["field"] == "zx"
 
 
 # How to read the results

@@ -57,7 +57,9 @@ def test_channels_are_mixed_and_not_positions(kind: str, positions: tuple[int, .
         torch.manual_seed(1)
         found.append(module(*moved))
     for one, other in zip(*found, strict=True):
-        assert (one is None and other is None) or torch.allclose(one, other.movedim(-1, 1), atol=1e-5)
+        assert (one is None and other is None) or torch.allclose(one, other.movedim(-1, 1), atol=1e-5), (
+            "a shortcut mixes channels alone, which lie along place.channel_axis"
+        )
 
 
 def test_matching_keeps_every_second_position_of_time_and_of_images() -> None:
@@ -115,7 +117,8 @@ def test_sites_run_from_stem_to_logits(architecture: str) -> None:
     assert network.training
     assert set(shapes) == set(sites(network))
     names = list(shapes)
-    assert names[0] in ("stem.z", "block1.s") and names[-1] == "logits.z" and shapes["logits.z"] == (5,)
+    assert names[0] in ("stem.z", "block1.s"), "the first site is stem.z, or block1.s where there is no stem"
+    assert names[-1] == "logits.z" and shapes["logits.z"] == (5,), "the last site is logits.z, of shape (classes,)"
     depth = depths(names)
     assert depth[names[0]] == 0
     assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
@@ -130,7 +133,8 @@ def test_declared_places_are_those_that_are_visited(architecture: str, kind: str
     shape = (3, 8, 16)  # not square
     network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
     found = visited(network, torch.randn(2, *shape))
-    assert list(found.items()) == list(declared_sites(declared(**options).places(shape, 5), kind).items())
+    places = declared(**options).places(shape, 5)
+    assert list(found.items()) == list(declared_sites(places, kind).items()), "Options.places names every site in order"
 
 
 def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +166,7 @@ def test_zero_initialised_branch_starts_as_its_shortcut(architecture: str) -> No
         network(images())
     for name in seen:
         if name.endswith(".f"):
-            assert not seen[name].any(), name
+            assert not seen[name].any(), f"{name}: the last layer with weights in a branch is its output"
             assert torch.equal(seen[name[:-1] + "z"], seen[name[:-1] + "s"])
 
 
