@@ -18,6 +18,7 @@ from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
 from infoplane.measures import histograms, reconstruction
 from infoplane.report.page import TEMPLATES
+from infoplane.specs import in_short
 from infoplane.storage.parquet import read_rows, write_rows
 
 RUN = {"architecture": "resnet", "shortcut": "identity", "seed": 0}
@@ -170,3 +171,19 @@ def test_a_run_in_another_ones_place_is_refused(tables: Tables, tmp_path: Path) 
     files = [sheet_file(tmp_path / f"{name}.parquet") for name in ("mine", "other")]
     with pytest.raises(UserError, match=r"mine\.parquet and .*other\.parquet are of the same run: delete both"):
         pictures.reconstructions(files, tables)
+
+
+def test_another_experiments_run_is_refused(tables: Tables, tmp_path: Path) -> None:
+    """Labels alone would not tell: two experiments have runs of the same name."""
+    path = sheet_file(tmp_path / "r.parquet", train_spec={"seed": 0, "training": {"steps": 640}})
+    runs = [{"architecture": "resnet", "shortcut": "identity", "seed": 0}]
+
+    def told(**known: str) -> Tables:
+        metadata = tables.metadata | {"runs": [run | known for run in runs]}
+        return Tables(tables.measures, tables.history, metadata)
+
+    same = in_short({"training": {"steps": 640}, "seed": 0})
+    for right in (told(spec=same), told()):  # a table of one's own knows no specs
+        assert pictures.reconstructions([path], right) is not None
+    with pytest.raises(UserError, match=r"r\.parquet is of another experiment's run: delete it"):
+        pictures.reconstructions([path], told(spec=in_short({"seed": 0, "training": {"steps": 641}})))

@@ -24,6 +24,7 @@ CLAIM = {"sentence": "s", "provenance": "ours", "quantity": "fit_depth", "expect
 WRITTEN: dict[str, Any] = {
     "experiment": "e",
     "results": "results",
+    "plugins": [],
     "data": {"kind": "digits", "train": 500, "held_out": 100},
     "architectures": {
         "resnet": {"width": 4, "blocks": 2, "training": {"steps": 50, "learning_rate": 0.1, "stack_seeds": True}},

@@ -4,6 +4,7 @@ Labels, colours, paths, resources and versions stay out. The workflow makes spec
 stages read them back. Plain dataclasses, so that a stage also runs where only torch and pyarrow are installed.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -22,6 +23,11 @@ def canonical(value: Any) -> str:
 def harmless(text: str) -> str:
     """The same JSON without ``<``: Snakemake's report puts parameters into its page as they are."""
     return text.replace("<", "\\u003c")
+
+
+def in_short(spec: Mapping[str, Any]) -> str:
+    """12 hex digits of a spec's values, to tell one from another."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.specs import label_of, require
+from infoplane.specs import in_short, label_of, require
 from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows
 
@@ -157,6 +157,8 @@ def collect(
         found = _file_metadata(run.history)
         state: dict[str, Any] = run.keys | _state(found) | {"measures": {}}
         state["parameters"] = found.get("parameters") if found else None
+        if found and found.get("spec"):
+            state["spec"] = in_short(found["spec"])
         histories.append(_frame(run.history, found, HISTORY, run.keys))
         if found and specs:
             require(run.spec(specs), found.get("spec"), run.history)

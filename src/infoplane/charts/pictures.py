@@ -15,6 +15,7 @@ from PIL import Image
 
 from infoplane.charts.frames import Tables, last_block, spread
 from infoplane.errors import UserError
+from infoplane.specs import in_short
 from infoplane.storage.parquet import read_rows
 
 BUDGET = 1_100_000
@@ -73,9 +74,14 @@ def _read(
 ) -> list[tuple[list[dict[str, Any]], dict[str, Any]]]:
     """Rows and metadata of every file, in the order in which the charts have the networks.
 
-    Raises `UserError` for a file of something else, and for two files of one run: one then stands in another's place.
+    Raises `UserError` for a file of something else or of another experiment's run, and for two files of one run: one
+    then stands in another's place.
     """
     found = []
+    specs = {
+        (run["architecture"], run["shortcut"], run["seed"]): run.get("spec")
+        for run in tables.metadata.get("runs") or []
+    }
     seen: dict[tuple[Any, ...], Path] = {}
     for path in files:
         table, about = read_rows(path)
@@ -84,6 +90,8 @@ def _read(
         run = about["architecture"], about["shortcut"], about["seed"]
         if (before := seen.setdefault(run, path)) is not path:
             raise UserError(f"{before} and {path} are of the same run: delete both and run the workflow again.")
+        if about.get("train_spec") and specs.get(run) and in_short(about["train_spec"]) != specs[run]:
+            raise UserError(f"{path} is of another experiment's run: delete it and run the workflow again.")
         found.append((table.to_pylist(), about))
     architectures, shortcuts = tables.architectures, tables.shortcuts
 

@@ -51,8 +51,9 @@ def portable(plan: Plan) -> Values:
 def recorded(plan: Plan) -> Values:
     """The complete configuration without what changes no number, as the tables keep it for readers.
 
-    Equal for two configurations that mean the same: all keys are sorted but for labels, whose order is meant, and what
-    an architecture overrides is there only where it differs from the shared settings.
+    Equal for two configurations that mean the same, to the order of the keys: that of the schema and, where it knows
+    none, the alphabet's; labels keep their own, which is meant. What an architecture overrides is there only where it
+    differs from the shared settings.
     """
     values = {key: value for key, value in complete(plan).items() if key not in ELSEWHERE}
     values["data"].pop("folder")
@@ -64,11 +65,8 @@ def recorded(plan: Plan) -> Values:
             differing = {key: own[key] for key in own if own[key] != asdict(shared)[key]}
             values["architectures"][label] = {key: value for key, value in entry.items() if key != "training"}
             values["architectures"][label] |= {"training": differing} if differing else {}
-    return {key: _sorted(values[key], labelled=key in LABELLED) for key in sorted(values)}
-
-
-def _sorted(value: Any, labelled: bool = False) -> Any:
-    """The same values with the keys of every mapping sorted; labelled: but for those of the outermost."""
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in (value if labelled else sorted(value))}
-    return [_sorted(one) for one in value] if isinstance(value, list) else value
+    activations = values["activations"]
+    activations |= {key: dict(sorted(activations[key].items())) for key in ("pool", "project")}
+    options = plan.data.source.options
+    values["data"] = {key: value for key, value in values["data"].items() if key not in options} | options
+    return values
