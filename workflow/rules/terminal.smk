@@ -14,17 +14,20 @@ RAN = set()
 
 
 def own_log():
-    """Put the line in the place of Snakemake's own handler for the terminal; none where its log is asked for, where
-    another logger shows it, and where this workflow is a module of somebody's, whose terminal it is."""
+    """Put the line in the place of Snakemake's own handler for the terminal.
+
+    Not where more or less of Snakemake's log is asked for, where another logger shows it, or where another workflow
+    uses this one as a module.
+    """
     asked = workflow.output_settings
-    if asked.printshellcmds or asked.verbose or asked.debug_dag:
+    if asked.printshellcmds or asked.verbose or asked.debug_dag or asked.quiet:
         return None
     if not (workflow.is_main_process and workflow.modifier.is_main_snakefile()):
         return None
     for shown in logger.handlers:
         if shown.name == "DefaultStreamHandler":
             own = TerminalLog(shown.stream, dryrun=asked.dryrun, color=not shown.nocolor, idle=lambda: reports())
-            own.filters = shown.filters  # what --quiet says
+            own.filters = shown.filters
             logger.addHandler(own)
             logger.removeHandler(shown)
             return own
