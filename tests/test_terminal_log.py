@@ -55,7 +55,9 @@ def test_time_left_follows_the_time_that_jobs_took_and_runs_down_between_them() 
     left = 500 * (1000 + 100) / (500 + 100)
     assert f"about {left // 60:.0f} min {round(left) % 60:02d} s left" in shown.log.progress()
     shown.now += left - 0.5
-    assert "50 of 100 jobs, nearly done" in shown.log.progress()
+    assert "50 of 100 jobs, about 1.0 s left" in shown.log.progress()
+    shown.now += 1
+    assert "50 of 100 jobs, longer than forecast" in shown.log.progress()
 
 
 def test_off_a_terminal_there_is_a_line_now_and_then_and_no_control_character() -> None:
@@ -109,6 +111,13 @@ def test_a_failed_job_is_named_with_the_end_of_its_log_and_where_that_is(tmp_pat
     assert lines[0] == "failed: Measure vit"
     assert "line 80" not in "\n".join(lines) and "    line 99" in lines
     assert lines[-2:] == ["    error: no space left", f"  its log: {log}"]
+
+
+def test_jobs_that_ctrl_c_has_ended_have_not_failed(tmp_path: Path) -> None:
+    shown = Shown()
+    shown.record("Terminating processes on user request, this might take some time.")
+    (line,) = failed(shown, tmp_path / "any.log")
+    assert line.startswith("interrupted: ") and "the same command goes on from there" in line
 
 
 def test_a_failed_job_without_a_log(tmp_path: Path) -> None:

@@ -68,6 +68,10 @@ ROUTINE = (
 
 STYLES = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))
 NOTHING = "Nothing to be done"
+INTERRUPT = "Terminating processes on user request"
+INTERRUPTED = (
+    "interrupted: the running jobs are ended; the same command goes on from there, and finished jobs stay finished"
+)
 DRY_RUN = "This was a dry-run"
 DRY_RUN_MORE = " With -p each job is listed with its reason; the target `why` gives the reasons in short, and the cost."
 
@@ -100,7 +104,7 @@ class TerminalLog(logging.Handler):
         super().__init__()
         self.console = console or Console(file=stream, no_color=not color, highlight=False, soft_wrap=True)
         self._dryrun, self._idle, self._clock = dryrun, idle, clock
-        self._counted = False
+        self._counted = self._interrupted = False
         self._running: dict[int, str] = {}
         self._steps: dict[int, Step] = {}
         self._waiting: dict[str, set[int]] = {}
@@ -156,7 +160,8 @@ class TerminalLog(logging.Handler):
         elif event == "job_finished":
             self._finished(known["job_id"])
         elif event == "job_error":
-            self._failed(known)
+            if not self._interrupted:
+                self._failed(known)
         elif event == "run_info":
             if self._dryrun and not self._counted:
                 self._print(text)
@@ -166,6 +171,8 @@ class TerminalLog(logging.Handler):
         elif event == "error" and "CalledProcessError" in text:
             return  # a job's command has failed, which its own record says
         elif text and text != "None":
+            if text.startswith(INTERRUPT):
+                self._interrupted, text = True, INTERRUPTED
             if text.startswith(DRY_RUN):
                 text += DRY_RUN_MORE
             if text.startswith(NOTHING):
@@ -214,8 +221,9 @@ class TerminalLog(logging.Handler):
             waiting = sum(map(bool, self._waiting.values()))
             done.append(f"{self._runs - waiting} of {number(self._runs, 'run')}")
         done.append(f"{self._jobs - len(self._steps)} of {number(self._jobs, 'job')}")
-        left = max(self._end - self._clock(), 0.0)
-        done.append(f"about {duration(left)} left" if left >= 1 else "nearly done")
+        if self._steps:
+            left = self._end - self._clock()
+            done.append(f"about {duration(max(left, 1.0))} left" if left >= 0 else "longer than forecast")
         return f"{', '.join(done)}: {self._now()}"
 
     def _now(self) -> str:
