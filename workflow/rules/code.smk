@@ -44,10 +44,12 @@ SHARED = apart(f"{PLAN.config.results}/{SHELF}" if PLAN.config.reuse else [])
 def code(name, *plugins, beside=(), quoted=()):
     """A digest of what the source files behind a script and its jobs' plug-ins mean: an edit there makes them stale.
 
-    beside: files that a script reads and does not import; quoted: plug-ins of which it shows the first line. One short parameter and not fifty inputs per job, so that
-    large DAGs are planned fast, and a checkout that moves keeps its results.
+    beside: files that a script reads and does not import; quoted: plug-ins of which it shows the first line, as it does
+    of each chart that it draws. One short parameter and not fifty inputs per job, so that large DAGs are planned fast,
+    and a checkout that moves keeps its results.
     """
-    return code_of(manifest([*closure(Path(path_of(name)), *plugins), *beside], BASE or HERE, quoted))
+    titles = [one for one in plugins if one[0] == "chart"]
+    return code_of(manifest([*closure(Path(path_of(name)), *plugins), *beside], BASE or HERE, [*titles, *quoted]))
 
 
 def code_behind(name, *plugins):
@@ -102,8 +104,7 @@ def accuracy_code(wildcards):
 
 
 def charts_code(wildcards):
-    chart = "chart", chart_kind(wildcards)
-    return code("charts", chart, beside=(CHART_PAGE,), quoted=(chart,))
+    return code("charts", ("chart", chart_kind(wildcards)), beside=(CHART_PAGE,))
 
 
 def report_code(wildcards):
