@@ -275,7 +275,7 @@ class HistogramsSpec(Spec):
 
 @dataclass(frozen=True)
 class TruthsSpec(Spec):
-    """One measure family, its options, and which distributions of known value it is held against."""
+    """One measure family, its options, and the known distributions that it is compared with."""
 
     family: Plugin
     seeds: int

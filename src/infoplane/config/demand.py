@@ -1,6 +1,6 @@
 """What a job asks of a cluster, memory and time, from the size of the experiment; nothing here changes a result.
 
-Rough on purpose: a few constants, held against what the benchmarks measured (`bench/results`, one thread of an AMD
+Rough on purpose: a few constants, compared with what the benchmarks measured (`bench/results`, one thread of an AMD
 EPYC), with room for slower machines and other plug-ins. A job that needs more is killed, and asks for more in its
 next attempt. On a single machine nothing is asked for, and these figures have no effect.
 """

@@ -81,7 +81,7 @@ class Plan:
     activations: ActivationsSpec
     measures: dict[str, MeasuresSpec]
     truths: dict[str, TruthsSpec]
-    """What each measure family is held against, by its label."""
+    """Known distributions that each measure family is compared with, by its label."""
     charts: dict[str, Plugin]
     reconstructions: ReconstructionsSpec | None
     """Of every shown run; None: none are asked for."""

@@ -38,7 +38,7 @@ class Checkpoints(Section):
     log_until: int = Field(160, ge=1, description="step at which log spacing ends")
     linear: int = Field(4, ge=0, le=MOST_CHECKPOINTS, description="even checkpoints from log_until to the last step")
     stages: list[tuple[int, int]] | None = Field(
-        None, description="in place of these, pairs [until, every]: each multiple of every up to step until, in turn"
+        None, description="instead of these, pairs [until, every]: each multiple of every up to step until, in turn"
     )
 
     @model_validator(mode="after")

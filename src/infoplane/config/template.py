@@ -55,7 +55,7 @@ def json_schema() -> dict[str, Any]:
             "properties": {"kind": {"enum": list(entries)}},
         }
     override = json.loads(json.dumps(schema["$defs"]["Training"]))
-    override["description"] = "What this architecture trains with in place of the shared settings."
+    override["description"] = "What this architecture trains with instead of the shared settings."
     schema["$defs"]["TrainingOverride"] = override
     data = schema["$defs"]["Data"]
     data["properties"]["kind"]["enum"] = list(registry.names("data set"))

@@ -54,7 +54,7 @@ DIFFERENCES: Columns = {
     "site": pl.String,
     "depth": pl.Int64,
     "quantity": pl.String,  # fit_depth, compression_height, start, end, turn_step, label_gain, accuracy
-    "reference": pl.String,  # the shortcut that the others are held against
+    "reference": pl.String,  # the shortcut that the others are compared with
     "shortcut": pl.String,
     **_with_interval("difference"),  # reference less shortcut, paired by seed
     "p": pl.Float64,

@@ -34,7 +34,7 @@ class Truth:
     is left to a good estimator, where one is known. again: for a network that does not learn; what
     is known is then that no measure changes from one checkpoint to the next. continuous: Z has a density, and so has X
     where I(X;Z) is known; dimension: the larger number of columns of X and Z. These say where an interval that is meant
-    for densities of few dimensions can be held against the truth.
+    for densities of few dimensions can be compared with the truth.
     """
 
     name: str
@@ -50,9 +50,9 @@ class Truth:
     dimension: int = 0
 
     def truth_of(self, measure: str) -> float | None:
-        """The true value that an estimate of this measure is held against, or None where it is not known.
+        """The true value of what this measure estimates, or None where it is not known.
 
-        ``ixz_upper`` and ``ixz_lower`` are held against ``ixz``, and so on; a frozen network changes by 0 in all.
+        ``ixz_upper`` and ``ixz_lower`` are compared with ``ixz``, and so on; a frozen network changes by 0 in all.
         """
         if self.again is not None:
             return 0.0
