@@ -76,7 +76,7 @@ ODD: list[tuple[dict[Any, Any], str]] = [
     ({"results": "a{m}"}, "results: '{' cannot stand in the path of a folder, got 'a{m}'"),
     ({"results": "a\nb"}, "cannot stand in the path of a folder, got 'a\\nb'"),
     ({"results": "a" * 300}, "results: a path has at most 1000 bytes, each name in it 200"),
-    ({"results": "~no-such-user/a"}, "results: nobody knows the home folder in '~no-such-user/a'"),
+    ({"results": "~no-such-user/a"}, "results: the home folder in '~no-such-user/a' is not known"),
     ({"results": "a\0b"}, "results: the character '\\x00' cannot stand in a text"),
     ({"data": {"folder": "/"}}, "data.folder: name a folder, got '/'"),
     ({"claims": {"a b": CLAIM}}, "claims.a b: a label holds letters, digits, '_', '.' and '-' only, got 'a b'"),

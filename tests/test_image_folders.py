@@ -122,7 +122,7 @@ def test_links_to_elsewhere_are_followed(tmp_path: Path) -> None:
 def test_what_is_no_file_is_named(make: Callable[[Path], None], tmp_path: Path) -> None:
     root = folder(tmp_path)
     make(root / "cat" / "77.png")
-    assert refusal(tmp_path, root).startswith(f"{root}/cat/77.png is no file, but a link to nothing or a device")
+    assert refusal(tmp_path, root).startswith(f"{root}/cat/77.png is not a file but a broken link or a device")
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_headings_are_in_order_and_controls_have_names(page: Path) -> None:
 
 def test_a_damaged_piece_is_named(tables: Tables, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text('{"rows": [{}], "hardware": "x"}')
-    with pytest.raises(UserError, match=r"record.json is no record of accuracy"):
+    with pytest.raises(UserError, match=r"record.json is not a record of accuracy"):
         report.write(tables, [], tmp_path / "report.html", report.Beside(accuracy=tmp_path / "record.json"))
     with pytest.raises(UserError, match=r"gone.json is missing"):
         report.write(tables, [], tmp_path / "report.html", report.Beside(accuracy=tmp_path / "gone.json"))
