@@ -266,5 +266,5 @@ def test_a_removed_experiment_frees_its_room_with_the_next_purge(workflow: Workf
     workflow.snakemake("--until", "train")
     shutil.rmtree(workflow.results)
     workflow.write(experiment())
-    assert "finished results that no experiment has any more" in workflow.snakemake("purge").stdout
+    assert "shared results that no experiment uses any more" in workflow.snakemake("purge").stdout
     assert "finished results" not in workflow.snakemake("purge").stdout

@@ -50,8 +50,7 @@ def made():
         lines += said(Path(LOGS, "data.log"), "note: ") + reports()
     if "accuracy" in RAN:
         lines.append(f"accuracy: {Path(RESULTS, 'accuracy', 'accuracy.html').resolve()}")
-    if "archive" in RAN:
-        lines.append(f"archive: {Path(ARCHIVE).resolve()}")
+    lines += [f"archive: {Path(ARCHIVE).resolve()}"] if BASE and "archive" in RAN else []
     return lines
 
 
