@@ -27,7 +27,8 @@ def worked(logs: Path) -> dict[str, float]:
     """Stage -> seconds of work, from the logs."""
     found: dict[str, float] = {}
     for stage, word in WORK.items():
-        text = "\n".join(path.read_text() for path in (logs / stage).rglob("*.log"))
+        paths = [path for name in (stage, f"{stage}_stack") for path in (logs / name).rglob("*.log")]
+        text = "\n".join(path.read_text() for path in paths)
         found[stage] = sum(float(seconds) for seconds in re.findall(rf"^{word} took ([\d.]+) s$", text, re.MULTILINE))
     return found
 

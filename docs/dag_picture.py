@@ -110,12 +110,20 @@ def asked() -> tuple[set[str], set[tuple[str, str]]]:
             capture_output=True,
             text=True,
         )
-    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', said.stdout, re.MULTILINE))
+    alike = inherited()
+    labels = re.findall(r'^\s*(\d+)\[label = "(\w+)"', said.stdout, re.MULTILINE)
+    names = {node: alike.get(name, name) for node, name in labels}
     if said.returncode or not names:
         raise UserError(f"snakemake --rulegraph gave no graph: {said.stderr.strip()[-300:]}")
     pairs = re.findall(r"^\s*(\d+) -> (\d+)$", said.stdout, re.MULTILINE)
     edges = {(names[source], names[target]) for source, target in pairs}
     return set(names.values()) - set(TARGETS), {edge for edge in edges if not set(edge) & set(TARGETS)}
+
+
+def inherited() -> dict[str, str]:
+    """Rule -> the rule that it repeats for all seeds at once (``use rule ... as ... with``); both are drawn as one."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    return {name: of for of, name in re.findall(r"^use rule (\w+) as (\w+) with:", text, re.MULTILINE)}
 
 
 def described() -> dict[str, tuple[str, str]]:

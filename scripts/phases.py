@@ -17,7 +17,11 @@ def main() -> None:
     parser.add_argument("--history", type=Path, required=True, help="the experiment's history, Parquet")
     parser.add_argument("--settings", default="{}", help="the configuration's section phases, JSON")
     parser.add_argument(
-        "--output", type=Path, nargs="+", required=True, help="{phases,differences,gaps,nulls,blocks}.parquet"
+        "--output",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="{phases,differences,gaps,nulls,blocks}.parquet, and answer.md where it is wanted",
     )
     args = parser.parse_args()
     try:

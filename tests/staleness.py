@@ -202,7 +202,7 @@ MUTATIONS = [
              "charts/dynamics.svg was made before, is gone, and is needed"),
     Mutation("tables that were deleted", deleted("tables"), AFTER, "tables/history.parquet and 1 more was made"),
     Mutation("phases that were deleted", deleted("phases"), {"phases": 1, "report": 1},
-             "phases/blocks.parquet and 4 more was made"),
+             "phases/answer.md and 5 more was made"),
     Mutation("measures that were deleted", deleted("measures/mlp"), {"measures": 4, **AFTER},
              "was made before, is gone"),
     Mutation("checkpoints that were deleted", deleted("train/mlp/identity/seed0/checkpoints.safetensors"),

@@ -52,7 +52,8 @@ def edit(workflow: Workflow, **changes: Any) -> None:
     workflow.write(workflow.read() | changes)
 
 
-LEFT = {"activations": 4, "measures": 4, **PICTURES, **AFTER}
+STAGES = ("train", "activations", "measures")
+LEFT = {"activations": 2, "activations_stack": 1, "measures": 2, "measures_stack": 1, **PICTURES, **AFTER}
 
 
 def test_every_seed_has_its_own_result(workflow: Workflow) -> None:
@@ -76,13 +77,15 @@ def test_a_fresh_run_has_one_training_job_per_stack(tmp_path: Path) -> None:
 def test_a_new_seed_trains_the_stacks_anew_and_the_others_alone(workflow: Workflow) -> None:
     edit(workflow, seeds=[0, 1, 2])
     found = workflow.pending()
-    assert found == {"train": 1, "train_stack": 1, "activations": 6, "measures": 6, **PICTURES, **AFTER}
+    solo, stacks = ({f"{stage}{kind}": count for stage in STAGES} for kind, count in (("", 3), ("_stack", 1)))
+    assert found == solo | stacks | {"train": 1} | PICTURES | AFTER
 
 
 def test_a_new_shortcut_leaves_the_stacks_that_are_there(workflow: Workflow) -> None:
     edit(workflow, shortcuts={"none": None, "gated": None})
     pictures = {"reconstructions": 4, "histograms": 4}
-    assert workflow.pending() == {"train": 2, "train_stack": 1, "activations": 8, "measures": 8, **pictures, **AFTER}
+    solo, stacks = ({f"{stage}{kind}": count for stage in STAGES} for kind, count in (("", 4), ("_stack", 2)))
+    assert workflow.pending() == solo | stacks | {"train": 2, "train_stack": 1} | pictures | AFTER
 
 
 def test_code_of_stacks_concerns_no_solo_run(workflow: Workflow) -> None:
@@ -120,4 +123,26 @@ def test_networks_with_batchnorm_are_one_job_too(tmp_path: Path) -> None:
         folder = workflow.results / "train" / "resnet" / "none" / f"seed{seed}"
         about = CheckpointFile(folder / "checkpoints.safetensors").metadata
         assert about["stacked_seeds"] == [0, 1] and about["status"] == "finished"
-    assert workflow.pending() == LEFT | {"activations": 2, "measures": 2, "reconstructions": 1, "histograms": 1}
+    left = {"activations_stack": 1, "measures_stack": 1, "reconstructions": 1, "histograms": 1, **AFTER}
+    assert workflow.pending() == left
+
+
+def test_all_seeds_of_a_stack_are_measured_in_one_job(workflow: Workflow) -> None:
+    """With the same values as by one job per run, and one option of a measure reruns that measure alone."""
+    edit(workflow, measures={"linear": None, "gradients": None})
+    workflow.snakemake("--until", "measures", "measures_stack")
+    folder = workflow.results / "measures" / "mlp" / "none"
+    for seed in (0, 1):
+        for family in ("linear", "gradients"):
+            rows = pl.read_parquet(folder / f"seed{seed}" / f"{family}.parquet")
+            assert set(rows["seed"]) == {seed} and rows["value"].null_count() < rows.height
+    assert (workflow.results / "logs" / "measures_stack" / "mlp" / "none" / "linear.log").exists()
+    stacked = {seed: (folder / f"seed{seed}" / "linear.parquet").read_bytes() for seed in (0, 1)}
+    edit(workflow, measures={"linear": {"folds": 4}, "gradients": None})
+    assert workflow.pending() == {"measures": 2, "measures_stack": 1, **PICTURES, **AFTER}
+    edit(workflow, measures={"linear": None, "gradients": None})
+    for path in folder.rglob("*.parquet"):
+        path.unlink()
+    assert workflow.pending()["measures_stack"] == 2
+    workflow.snakemake("--until", "measures", "measures_stack")
+    assert {seed: (folder / f"seed{seed}" / "linear.parquet").read_bytes() for seed in (0, 1)} == stacked

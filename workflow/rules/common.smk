@@ -63,7 +63,8 @@ except UserError as error:
 RESULTS = f"{PLAN.config.results}/{PLAN.config.experiment}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
-RUN = "{architecture}/{shortcut}/seed{seed}"
+NETWORK = "{architecture}/{shortcut}"
+RUN = f"{NETWORK}/seed{{seed}}"
 STATE = f"{RESULTS}/.state"
 FOLDER, DEVICE, SLOTS = PLAN.config.data.folder, PLAN.config.device, PLAN.config.slots
 GPU = 0 if DEVICE == "cpu" else 1
@@ -87,10 +88,12 @@ def family_kind(wildcards):
     return PLAN.measures[wildcards.family].family.kind
 
 
-def read_by_family(what, path):
-    """An input function: the path, where the measure family reads this of a run; else nothing."""
+def read_by_family(what, *paths):
+    """An input function: the paths, where the measure family reads this of a run; else nothing."""
     return lambda wildcards: (
-        path.format(**dict(wildcards.items())) if what in registry.reads("measure", family_kind(wildcards)) else []
+        [path.format(**dict(wildcards.items())) for path in paths]
+        if what in registry.reads("measure", family_kind(wildcards))
+        else []
     )
 
 
@@ -103,15 +106,33 @@ def expected_run(wildcards, output):
     return train_spec(wildcards)
 
 
+def run_seed(wildcards, output):
+    return wildcards.seed
+
+
 def train_stack_spec(wildcards):
     return PLAN.stack_spec(wildcards.architecture, wildcards.shortcut).to_json()
 
 
-def activations_checkpoints(wildcards):
-    """What is read. A function, for the targets are not known when the rules are read: those that need no activations,
-    such as partial or accuracy, never come here."""
-    require_room()
-    return CHECKPOINTS.format(**dict(wildcards.items()))
+def expected_stack(wildcards, output):
+    """Of a stack, what `expected_run` is of a run."""
+    return [PLAN.train_spec(wildcards.architecture, wildcards.shortcut, seed).to_json() for seed in SEEDS]
+
+
+def of_stack(path):
+    """The files of all seeds of a network, from the pattern of a run's file."""
+    return expand(path, seed=SEEDS, allow_missing=True)
+
+
+def read_with_room(*paths):
+    """An input function: what activations are read from. A function, for the targets are not known when the rules are
+    read: those that need no activations, such as partial or accuracy, never ask for room on the disk."""
+
+    def found(wildcards):
+        require_room()
+        return [path.format(**dict(wildcards.items())) for path in paths]
+
+    return found
 
 
 def only(labels):
@@ -119,6 +140,10 @@ def only(labels):
     return "|".join(map(re.escape, labels)) or "(?!)"
 
 
+ALONE = only(label for label in PLAN.architectures if label not in PLAN.stacked)
+STACKED = only(PLAN.stacked)
+# Where nothing is stacked, one seed is listed: Snakemake compares every file with every output of every rule.
+SEEDS = PLAN.config.seeds if PLAN.stacked else PLAN.config.seeds[:1]
 MEASURES_SPECS = {family: spec.to_json() for family, spec in PLAN.measures.items()}
 
 
@@ -304,7 +329,7 @@ def gathered(scope=""):
     """The tables behind what is drawn."""
     tables = [f"{RESULTS}/{scope}tables/{name}.parquet" for name in ("measures", "history")]
     verdicts = [f"{RESULTS}/{scope}verdicts/verdicts.{kind}" for kind in ("parquet", "md")]
-    return [*tables, *(path.format(scope=scope) for path in PHASES), *(verdicts if PLAN.config.claims else [])]
+    return [*tables, *(path.format(scope=scope) for path in (*PHASES, ANSWER)), *(verdicts if PLAN.config.claims else [])]
 
 
 def everything(scope=""):

@@ -17,7 +17,7 @@ rule train:
     benchmark:
         f"{BENCHMARKS}/train/{RUN}.tsv"
     wildcard_constraints:
-        architecture=only(label for label in PLAN.architectures if label not in PLAN.stacked),
+        architecture=ALONE,
     conda:
         "../../envs/infoplane.yaml"
     resources:
@@ -40,24 +40,20 @@ rule train:
         " --state {params.state:q} --shared {params.shared:q} --device {resources.device} --slots {resources.slots} --threads {threads} >{log:q} 2>&1"
 
 
-# This rule is not used here, so one seed is listed: Snakemake compares every file with every output of every rule.
-SEEDS = PLAN.config.seeds if PLAN.stacked else PLAN.config.seeds[:1]
-
-
 rule train_stack:
     """Train all seeds of one architecture and shortcut side by side; every seed has the results of a run of its own."""
     input:
         train=rules.data.output.train,
         validation=rules.data.output.validation,
     output:
-        checkpoints=expand(CHECKPOINTS, seed=SEEDS, allow_missing=True),
-        history=expand(HISTORY, seed=SEEDS, allow_missing=True),
+        checkpoints=of_stack(CHECKPOINTS),
+        history=of_stack(HISTORY),
     log:
-        f"{LOGS}/train_stack/{{architecture}}/{{shortcut}}.log",
+        f"{LOGS}/train_stack/{NETWORK}.log",
     benchmark:
-        f"{BENCHMARKS}/train_stack/{{architecture}}/{{shortcut}}.tsv"
+        f"{BENCHMARKS}/train_stack/{NETWORK}.tsv"
     wildcard_constraints:
-        architecture=only(PLAN.stacked),
+        architecture=STACKED,
     conda:
         "../../envs/infoplane.yaml"
     resources:

@@ -8,7 +8,7 @@ rule verdicts:
     """Judge every claim: reproduced, not reproduced, or undecided."""
     input:
         measures=rules.tables.output.measures,
-        phases=rules.phases.output,
+        phases=PHASES,
     output:
         table=f"{RESULTS}/{{scope}}verdicts/verdicts.parquet",
         markdown=report(f"{RESULTS}/{{scope}}verdicts/verdicts.md", category="Verdicts"),

@@ -23,7 +23,7 @@ IMAGES_WHERE_UNKNOWN = 60_000
 
 START_MINUTES = 10
 """For what does not grow: a busy file system, imports, the two Snakemakes that every job on a cluster starts."""
-ROOM = {"train": 4, "train_stack": 4, "activations": 4, "measures": 10, "truths": 10}
+ROOM = {"train": 4, "activations": 4, "measures": 10, "truths": 10}
 """How much slower than measured a machine may be; measures may be slower than the one that was timed (kernel), too."""
 
 STEP_SECONDS = 0.005
@@ -69,7 +69,7 @@ def demand(plan: Plan, stage: str, architecture: str | None = None) -> Demand:
         memory, seconds = ALONE[stage](plan)
     else:
         memory, seconds = OF_A_RUN[stage](plan, architecture, size(plan, architecture))
-    seconds *= ROOM.get(stage, 1)
+    seconds *= ROOM.get(of_one_run(stage), 1)
     process = PROCESS_MB + (0 if plan.config.device == "cpu" else CUDA_MB)
     return Demand(process + ceil(memory / MB), START_MINUTES + ceil(seconds / 60))
 
@@ -113,6 +113,11 @@ def _truths(plan: Plan) -> tuple[float, float]:
     return 64.0 * largest**2, 60.0 * draws
 
 
+def of_one_run(stage: str) -> str:
+    """The stage that does of one run what this one does of all seeds of a network; itself where there is none."""
+    return stage.removesuffix("_stack")
+
+
 def _train(plan: Plan, architecture: str, size: Size, members: int = 1) -> tuple[float, float]:
     training = plan.training[architecture]
     batch = training.batch_size * size.additions * size.widest
@@ -137,11 +142,23 @@ def _measures(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
     return 16.0 * size.held_out * dimensions + 64.0 * size.held_out**2, seconds
 
 
+def _activations_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
+    memory, seconds = _activations(plan, architecture, size)
+    return memory, len(plan.config.seeds) * seconds
+
+
+def _measures_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
+    memory, seconds = _measures(plan, architecture, size)
+    return memory, len(plan.config.seeds) * seconds
+
+
 ALONE: dict[str, Callable[[Plan], tuple[float, float]]] = {"data": _data, "truths": _truths}
 OF_A_RUN: dict[str, Callable[[Plan, str, Size], tuple[float, float]]] = {
     "train": _train,
     "train_stack": _train_stack,
     "activations": _activations,
+    "activations_stack": _activations_stack,
     "measures": _measures,
+    "measures_stack": _measures_stack,
 }
 """Stage -> bytes and seconds, beside what every process takes."""

@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.phases import blocks, contrasts, curves, gap, labels, nulls, resample, turn
+from infoplane.phases import answer, blocks, contrasts, curves, gap, labels, nulls, resample, turn
 from infoplane.phases.curves import Cell
 from infoplane.phases.resample import Mean
 from infoplane.phases.results import DIFFERENCES, GAPS, NULLS, PHASES, TABLES, Phases
 from infoplane.provenance import versions
 from infoplane.specs import label_of
+from infoplane.storage.atomic import write_text
 from infoplane.storage.parquet import write_rows
 from infoplane.tables import kinds_of_families
 
@@ -83,18 +84,21 @@ def analyse(
         pl.DataFrame(gap.correlations(runs, settings.level, settings.resamples), schema=GAPS),
         pl.DataFrame(tried, schema=NULLS),
         blocks.blocks(measures, settings.level, settings.margin),
-        {"phases": asdict(settings), "family": family, "last_blocks": last_blocks, "versions": versions()},
+        {"phases": asdict(settings), "family": family, "last_blocks": last_blocks, "versions": versions()}
+        | {"classes": metadata.get("classes")},
     )
 
 
 def write(found: Phases, paths: Sequence[Path]) -> None:
-    """Write the five tables, each to the path that is named after it; the same bytes every time."""
+    """Write the five tables and ``answer.md``, each to the path that is named after it; the same bytes every time."""
     by_name = {path.stem: path for path in paths}
     for name in TABLES:
         if name not in by_name:
             raise UserError(f"--output names no {name}.parquet: name all of {', '.join(TABLES)}.")
         table: pl.DataFrame = getattr(found, name)
         write_rows(by_name[name], table.to_arrow(compat_level=pl.CompatLevel.oldest()), found.metadata)
+    if "answer" in by_name:
+        write_text(by_name["answer"], answer.markdown(found))
 
 
 def _run(row: Mapping[str, Any]) -> tuple[str, str, int]:

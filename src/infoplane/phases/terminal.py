@@ -1,13 +1,14 @@
 """The phases of every last block, and what follows from them, as tables for a terminal of 80 columns or more."""
 
 from collections.abc import Callable
-from typing import Any
 
 import polars as pl
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from infoplane.phases.answer import Row, answers, last_blocks, tally
 from infoplane.phases.results import Phases
 
 WIDE = 118
@@ -24,28 +25,24 @@ STYLES = {
     "undecided": "yellow",
 }
 
-Row = dict[str, Any]
-
 
 def show(found: Phases, verdicts: pl.DataFrame | None = None, console: Console | None = None) -> None:
-    """Print phases, differences between shortcuts, false positives and, where there are any, verdicts."""
+    """Print the answer, phases, differences between shortcuts, false positives and, where there are any, verdicts."""
     console = console or Console(highlight=False)
     shown = last_blocks(found)
     if not shown:
         console.print("No phases: nothing was measured at two checkpoints yet.")
         return
+    given = answers(found)
+    for one in given:
+        console.print(f"[bold]{one.architecture}:[/] {escape(one.text)}\n")
+    if given:
+        console.print(f"{tally(given)}\n")
     _phases(shown, console)
     _differences(found.differences, {(row["architecture"], row["site"]) for row in shown}, console)
     console.print(false_positives(found.nulls))
     if verdicts is not None and verdicts.height:
         _verdicts(verdicts.to_dicts(), console)
-
-
-def last_blocks(found: Phases) -> list[Row]:
-    """The rows over all seeds of every network's last block, in the order of the table."""
-    sites = found.metadata.get("last_blocks") or {}
-    rows = found.phases.filter(pl.col("seed").is_null()).to_dicts()
-    return [row for row in rows if row["site"] == sites.get(row["architecture"])]
 
 
 def number(value: float | None) -> str:

@@ -49,7 +49,8 @@ def main() -> None:
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".infoplane-", dir=args.output.parent) as folder:
         made = Path(folder)
-        analysis.write(phases, [made / "phases" / f"{name}.parquet" for name in TABLES])
+        files = [*(f"{name}.parquet" for name in TABLES), "answer.md"]
+        analysis.write(phases, [made / "phases" / name for name in files])
         own_table.write(values, made / "tables")
         specs = []
         for name in (name for name in CHARTS if name in registry.names("chart")):

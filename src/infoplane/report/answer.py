@@ -6,6 +6,8 @@ from typing import Any
 import polars as pl
 
 from infoplane.charts.frames import Curves, Tables
+from infoplane.phases.answer import answers
+from infoplane.phases.answer import tally as tally_of_networks
 from infoplane.phases.labels import AMBIGUOUS
 from infoplane.phases.verdicts import read, tally, whole
 from infoplane.report.findings import false_positives, judged, level
@@ -21,7 +23,7 @@ WORDS = {
 
 
 def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, Any]:
-    """Claims with their verdicts, the tally, and one sentence per architecture; empty where there is nothing.
+    """Claims with their verdicts, the tally, and the answer of each architecture; empty where there is nothing.
 
     comparisons: the single ones behind claims that have several. Raises `UserError` for a table of verdicts that is
     missing or damaged.
@@ -32,6 +34,7 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
     sentences = _sentences(tables, found)
     open_ones = any(part and part["label"] == AMBIGUOUS for one in sentences for part in one["parts"])
     seeds = len(tables.metadata.get("seeds") or [])
+    given = answers(tables.phases) if tables.phases else []
     return {
         "claims": claims,
         "comparisons": comparisons,
@@ -40,6 +43,8 @@ def answer(tables: Tables, found: Curves, verdicts: Path | None) -> dict[str, An
         "level": level(tables),
         "shortcuts": tables.shortcuts,
         "sentences": sentences,
+        "given": given,
+        "tally_of_networks": tally_of_networks(given) if given else "",
         "few_seeds": SEEDS.get(seeds, "") if open_ones else "",
         "false_positives": false_positives(tables, found),
     }

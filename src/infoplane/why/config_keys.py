@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infoplane.config.demand import of_one_run
 from infoplane.config.load import Plan
 
 CODE = "code "
@@ -114,7 +115,8 @@ def _differences(before: Any, now: Any, path: Path = ()) -> Iterator[tuple[Path,
 def _key(rule: str, path: Path, wildcards: Mapping[str, str], plan: Plan) -> str:
     """The configuration's key behind a place in a spec."""
     head, rest = path[0], [part for part in path[1:] if part != "options"]
-    if rule in ("train", "train_stack"):
+    rule = of_one_run(rule)
+    if rule == "train":
         architecture = wildcards["architecture"]
         if head == "architecture":
             return ".".join(["architectures", architecture, *rest])

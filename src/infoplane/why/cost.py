@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from infoplane.config.demand import OF_A_RUN, work_seconds
+from infoplane.config.demand import OF_A_RUN, of_one_run, work_seconds
 from infoplane.config.disk import dump_bytes
 from infoplane.config.load import Plan, load
 from infoplane.errors import UserError
@@ -79,8 +79,9 @@ def estimate(jobs: Iterable[Pending], plan: Plan) -> Cost:
             took = pace if reckoned is None else START_SECONDS + pace * reckoned
         each.append(took * job.threads)
         gpu_seconds += took if job.gpu else 0.0
-        if job.rule == "activations":
-            written += dump_bytes(plan, job.wildcards["architecture"], job.wildcards["shortcut"])
+        if of_one_run(job.rule) == "activations":
+            runs = 1 if "seed" in job.wildcards else len(plan.config.seeds)
+            written += runs * dump_bytes(plan, job.wildcards["architecture"], job.wildcards["shortcut"])
         elif (size := _nearest(sizes, near)) is not None:
             written += size
         else:
@@ -164,7 +165,9 @@ def _timings(folder: Path, rule: str) -> list[Path]:
 
 def _wildcards(rule: str, parts: tuple[str, ...]) -> dict[str, str]:
     """The labels in a job's path: chart; or architecture, shortcut, seed, family, as many as there are."""
-    names = ("chart",) if rule == "charts" else ("architecture", "shortcut", "seed", "family")
+    names = ["chart"] if rule == "charts" else ["architecture", "shortcut", "seed", "family"]
+    if rule != of_one_run(rule):
+        names.remove("seed")
     return dict(zip(names, parts, strict=False))
 
 

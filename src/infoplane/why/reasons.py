@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from infoplane.config.demand import of_one_run
 from infoplane.config.load import Plan
 from infoplane.quantities import number
 from infoplane.why import code_record
@@ -102,7 +103,7 @@ def _labels(job: Pending) -> Iterator[tuple[str, str, str]]:
         "seed": ("seeds", "train/*/*/seed{}"),
         "chart": ("charts", "charts/{}.*"),
     }
-    if job.rule == "measures":
+    if of_one_run(job.rule) == "measures":
         places["family"] = ("measures", "measures/*/*/*/{}.parquet")
     for wildcard, (section, place) in places.items():
         if wildcard in job.wildcards:
