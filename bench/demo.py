@@ -21,14 +21,16 @@ from hardware import hardware
 from infoplane.timings import timing
 
 WORK = {"train": "training", "activations": "reading activations", "measures": "measuring"}
+STAGES = {f"{stage}{stack}": word for stage, word in WORK.items() for stack in ("", "_stack")}
 
 
 def worked(logs: Path) -> dict[str, float]:
     """Stage -> seconds of work, from the logs."""
     found: dict[str, float] = {}
-    for stage, word in WORK.items():
-        paths = [path for name in (stage, f"{stage}_stack") for path in (logs / name).rglob("*.log")]
-        text = "\n".join(path.read_text() for path in paths)
+    for stage, word in STAGES.items():
+        text = "\n".join(path.read_text() for path in (logs / stage).rglob("*.log"))
+        if not text:
+            continue
         found[stage] = sum(float(seconds) for seconds in re.findall(rf"^{word} took ([\d.]+) s$", text, re.MULTILINE))
     return found
 
