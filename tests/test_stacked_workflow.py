@@ -128,7 +128,7 @@ def test_networks_with_batchnorm_are_one_job_too(tmp_path: Path) -> None:
 
 
 def test_all_seeds_of_a_stack_are_measured_in_one_job(workflow: Workflow) -> None:
-    """With the same values as by one job per run, and one option of a measure reruns that measure alone."""
+    """Each has a file of its own; an option of a measure reruns that measure alone; what is gone comes from the shelf."""
     edit(workflow, measures={"linear": None, "gradients": None})
     workflow.snakemake("--until", "measures", "measures_stack")
     folder = workflow.results / "measures" / "mlp" / "none"
