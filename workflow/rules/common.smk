@@ -329,7 +329,11 @@ def gathered(scope=""):
     """The tables behind what is drawn."""
     tables = [f"{RESULTS}/{scope}tables/{name}.parquet" for name in ("measures", "history")]
     verdicts = [f"{RESULTS}/{scope}verdicts/verdicts.{kind}" for kind in ("parquet", "md")]
-    return [*tables, *(path.format(scope=scope) for path in (*PHASES, ANSWER)), *(verdicts if PLAN.config.claims else [])]
+    return [
+        *tables,
+        *(path.format(scope=scope) for path in (*PHASES, ANSWER)),
+        *(verdicts if PLAN.config.claims else []),
+    ]
 
 
 def everything(scope=""):
