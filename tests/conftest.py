@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 from infoplane.data.prepare import prepare
 from infoplane.specs import CheckpointSpec, DataSpec, Plugin, TrainingSpec, TrainSpec
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 torch.set_num_threads(1)
 
@@ -52,6 +56,14 @@ def pytest_runtest_makereport() -> Iterator[None]:
             f"INFOPLANE_REQUIRES names {lacking[0]}, and this was to be skipped: {reason}",
         )
     return report
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Chromium, for the tests that look at pages."""
+    from browsing import opened
+
+    yield from opened()
 
 
 @pytest.fixture(scope="session")

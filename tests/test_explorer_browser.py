@@ -1,91 +1,26 @@
 """The report in a real browser: every control of the explorer changes what is drawn, and no network is asked."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import synthetic_results as synthetic
-from playwright.sync_api import Browser, Page, sync_playwright
+from browsing import CHARTS, CHROMIUM, VIEWS, Seen, faults, written
+from playwright.sync_api import Browser
 
-from infoplane.charts import render
-from infoplane.charts.frames import Tables
-from infoplane.report import page as report
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 MADE = [Path(path).resolve() for path in os.environ.get("INFOPLANE_REPORT", "").split(os.pathsep) if path]
 """Reports that a real experiment made, to be driven as well."""
 
-CHARTS = ("contrast", "information_plane")
-VIEWS = ("plane", "dynamics_x", "dynamics_y", "accuracy")
 FIVE_MEGABYTES = 5_000_000
-
-
-def written(tables: Tables, folder: Path, charts: tuple[str, ...] = CHARTS) -> Path:
-    paths = [folder / f"{name}.json" for name in charts]
-    for name, path in zip(charts, paths, strict=True):
-        render.save(render.spec(name, {}, tables), None, None, None, path)
-    report.write(tables, paths, folder / "report.html")
-    return folder / "report.html"
 
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiment")
     return written(synthetic.analysed(synthetic.made(folder), nulls=20, resamples=100), folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield opened
-        opened.close()
-
-
-class Seen:
-    """A page with everything that its console said and that it asked for."""
-
-    def __init__(self, browser: Browser, html: Path, **context: Any) -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page: Page = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context)).new_page()
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(html.as_uri())
-        self.page.wait_for_selector("#explorer-panels[data-ready][data-step]")
-
-    def drawn(self, view: str) -> str:
-        return self.settled(f'[data-view="{view}"] svg')
-
-    def settled(self, selector: str) -> str:
-        """What is drawn there once all that was asked for is drawn."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60)))")
-        return self.page.locator(selector).first.evaluate("(svg) => svg.outerHTML")
-
-    def all(self) -> dict[str, str]:
-        return {view: self.drawn(view) for view in VIEWS} | {"heat": self.settled("#explorer-heat")}
-
-    def heads(self) -> list[str]:
-        """Where the heads of the paths in the plane are."""
-        self.drawn("plane")
-        marks = self.page.locator('[data-view="plane"] .heads_marks path')
-        return [mark.get_attribute("transform") or "" for mark in marks.all()]
-
-    def slide(self, index: int) -> None:
-        self.page.locator("#explorer-slider").fill(str(index))
-
-    def step(self) -> int:
-        return int(self.page.locator("#explorer-panels").get_attribute("data-step") or -1)
-
-    def lit(self) -> str:
-        return self.page.locator("#explorer-panels").get_attribute("data-focus") or ""
 
 
 @pytest.fixture
@@ -314,6 +249,7 @@ def test_a_report_that_an_experiment_made(browser: Browser, made: Path) -> None:
     assert (found.said, page.locator(".failed").count()) == ([], 0)
     assert [url for url in found.asked if not url.startswith(("data:", "blob:"))] == [made.as_uri()]
     assert made.stat().st_size < FIVE_MEGABYTES
+    assert faults(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.context.close()

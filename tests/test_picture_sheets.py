@@ -48,6 +48,21 @@ def sheet_file(
     return path
 
 
+def histogram_file(path: Path) -> Path:
+    """Histograms of nine blocks at two steps."""
+    about = RUN | {"status": "finished", "n": 10}
+    common = {"part": "z", "low": -1.0, "high": 3.0, "below": 1, "above": 0, "saturated": None, "epoch": 0.0}
+    rows = [
+        common
+        | {"site": f"block{depth}", "depth": depth, "step": step, "counts": [2, 50 + depth, 4, 8], "zeros": 50}
+        | ({"mean": 0.5, "deviation": 1.25, "not_finite": 0} if step else {"mean": None, "not_finite": 7})
+        for depth in range(1, 10)
+        for step in (0, 640)
+    ]
+    write_rows(path, pa.Table.from_pylist(rows, histograms.SCHEMA), about)
+    return path
+
+
 def opened(uri: str) -> np.ndarray:
     assert uri.startswith("data:image/png;base64,")
     with Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))) as image:
@@ -136,17 +151,7 @@ def test_a_foreign_file_is_refused(tables: Tables, tmp_path: Path) -> None:
 
 
 def test_ridges_follow_the_counts(tables: Tables, tmp_path: Path) -> None:
-    about = RUN | {"status": "finished", "n": 10}
-    common = {"part": "z", "low": -1.0, "high": 3.0, "below": 1, "above": 0, "saturated": None, "epoch": 0.0}
-    rows = [
-        common
-        | {"site": f"block{depth}", "depth": depth, "step": step, "counts": [2, 50 + depth, 4, 8], "zeros": 50}
-        | ({"mean": 0.5, "deviation": 1.25, "not_finite": 0} if step else {"mean": None, "not_finite": 7})
-        for depth in range(1, 10)
-        for step in (0, 640)
-    ]
-    path = tmp_path / "h.parquet"
-    write_rows(path, pa.Table.from_pylist(rows, histograms.SCHEMA), about)
+    path = histogram_file(tmp_path / "h.parquet")
     found = pictures.histograms([path], tables)
     assert found is not None
     panel = found["groups"]["resnet"][0]

@@ -100,7 +100,8 @@ def truths_code(wildcards):
 
 
 def accuracy_code(wildcards):
-    return code("accuracy", beside=tuple(TEMPLATES / name for name in ("accuracy.html.j2", "report.css", "report.js")))
+    names = ("accuracy.html.j2", "report.css", "report.js", "sections/macros.html.j2")
+    return code("accuracy", beside=tuple(TEMPLATES / name for name in names))
 
 
 def charts_code(wildcards):

@@ -39,8 +39,9 @@ def chart_options(wildcards):
     return canonical(PLAN.charts[wildcards.chart].options)
 
 
-def charts_json(wildcards):
-    return [f"{RESULTS}/{wildcards.scope}charts/{chart}.json" for chart in PLAN.charts]
+def every_chart(form):
+    """An input function: one of the files of each chart, in the configuration's order."""
+    return lambda wildcards: [f"{RESULTS}/{wildcards.scope}charts/{chart}.{form}" for chart in PLAN.charts]
 
 
 def charts_order(wildcards):

@@ -12,7 +12,8 @@ rule report:
         history=rules.tables.output.history,
         phases=PHASES,
         verdicts=lambda wildcards: summary_verdicts(wildcards.scope),
-        charts=charts_json,
+        charts=every_chart("json"),
+        figures=every_chart("pdf"),
         reconstructions=reconstructions_files,
         histograms=histograms_files,
     output:
@@ -31,11 +32,13 @@ rule report:
         histograms=histograms_shown,
         benchmarks=BENCHMARKS,
         order=charts_order,
+        runs=f"{RESULTS}/train",
     message:
         "Write the {wildcards.scope}report"
     shell:
         "python {params.script:q} --measures {input.measures:q} --history {input.history:q} --phases {input.phases:q}"
-        " --verdicts {input.verdicts:q} --charts {input.charts:q}"
+        " --verdicts {input.verdicts:q} --charts {input.charts:q} --figures {input.figures:q}"
         " --reconstructions {input.reconstructions:q} {params.reconstructions:q}"
         " --histograms {input.histograms:q} {params.histograms:q} --accuracy {params.accuracy:q} --benchmarks {params.benchmarks:q}"
+        " --runs {params.runs:q}"
         " --output {output:q} >{log:q} 2>&1"

@@ -52,7 +52,7 @@ def main() -> None:
         files = [*(f"{name}.parquet" for name in TABLES), "answer.md"]
         analysis.write(phases, [made / "phases" / name for name in files])
         own_table.write(values, made / "tables")
-        specs = []
+        specs, figures = [], []
         for name in (name for name in CHARTS if name in registry.names("chart")):
             html, png, json, svg, pdf = (
                 made / "charts" / f"{name}.{kind}" for kind in ("html", "png", "json", "svg", "pdf")
@@ -60,7 +60,8 @@ def main() -> None:
             render.save(render.spec(name, {}, tables), html, None, png, json)
             figure.save(figure.drawn(name, {}, tables, figure.WIDTH), figure.WIDTH, svg, pdf)
             specs.append(json)
-        page.write(tables, specs, made / "report.html")
+            figures.append(pdf)
+        page.write(tables, specs, made / "report.html", page.Beside(figures=figures))
         _put(made, args.output, args.table)
     terminal.show(phases)
     for architecture, site in phases.metadata["last_blocks"].items():

@@ -26,7 +26,6 @@ def write(accuracy: Accuracy, spec: dict[str, Any], output: Path) -> None:
 def contents(accuracy: Accuracy, spec: dict[str, Any]) -> dict[str, Any]:
     """Everything that the template shows."""
     rows = accuracy.rows
-    shown = {key: value for key, value in spec.items() if key != "title"}
     return {
         "families": accuracy.metadata["families"],
         "sizes": sorted(rows["n"].drop_nulls().unique().to_list()),
@@ -42,8 +41,7 @@ def contents(accuracy: Accuracy, spec: dict[str, Any]) -> dict[str, Any]:
         "absent": ABSENT,
         "fewest": FEWEST,
         "metadata": accuracy.metadata,
-        "chart": {"title": spec["usermeta"]["title"], "notes": spec["usermeta"]["notes"]},
-        "spec": Markup(render.script_json(shown)),
+        "chart": spec["usermeta"] | {"spec": Markup(render.script_json(spec)), "pdf": ""},
         "bundle": Markup(vega.bundle()),
         **dressing(),
     }

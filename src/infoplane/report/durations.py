@@ -5,6 +5,12 @@ from typing import Any
 
 from infoplane.timings import Timing, timing
 
+RULES = (
+    *("data", "train", "train_stack", "activations", "measures", "reconstructions", "histograms"),
+    *("tables", "phases", "verdicts", "charts"),
+)
+"""Those whose results the page shows. Others run beside it or after it: one page counts them, another does not."""
+
 
 def durations(folder: Path | None) -> dict[str, Any] | None:
     """Seconds of wall-clock time in all and by rule, the longest job first; None where nothing is recorded.
@@ -15,7 +21,7 @@ def durations(folder: Path | None) -> dict[str, Any] | None:
     rules: dict[str, list[Timing]] = {}
     for path in sorted(folder.rglob("*.tsv")) if folder else []:
         place = [part for part in path.relative_to(folder or path).with_suffix("").parts if part != "partial"]
-        if job := timing(path):
+        if place[0] in RULES and (job := timing(path)):
             rules.setdefault(place[0], []).append(job)
     if not rules:
         return None

@@ -67,7 +67,7 @@ def phases(tables: Tables, found: Curves) -> dict[str, Any] | None:
     ]
     differences.sort(key=lambda row: QUANTITIES.index(row["quantity"]) if row["quantity"] in QUANTITIES else 99)
     differences.sort(key=lambda row: tables.architectures.index(row["architecture"]))
-    gaps = _shown(tables.phases, "gaps", found).to_dicts()
+    gaps = _shown(tables.phases, "gaps", found).filter(pl.col("correlation").is_not_null()).to_dicts()
     return {
         "level": level(tables),
         "family": family(tables.phases, found),

@@ -17,21 +17,22 @@ from infoplane.charts import panels, pictures, render, theme, vega
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
 from infoplane.quantities import duration
-from infoplane.report import explorer
+from infoplane.report import downloads, explorer
 from infoplane.report.answer import answer
 from infoplane.report.durations import durations
 from infoplane.report.estimators import accuracy
 from infoplane.report.findings import blocks, phases
 from infoplane.report.numbers import SPARK_HEIGHT, SPARK_WIDTH, diagnostics, headlines, run_state
+from infoplane.report.origin import origin
 from infoplane.storage.atomic import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADLINE_CHART = "contrast"
-SECTIONS = {
+SECTIONS = {  # where the page's menu leads, and under which name
     "answer": "Answer",
     "explorer": "Explore",
     "numbers": "Numbers",
-    "charts": "",  # stands for every chart
+    "charts": "Charts",
     "phases": "Phases",
     "blocks": "Blocks",
     "reconstructions": "Images",
@@ -47,7 +48,8 @@ class Beside:
     """What a page shows beside the tables and charts, where it was made.
 
     verdicts: their table; reconstructions, histograms: files of runs; accuracy: the estimators' record, JSON;
-    benchmarks: the folder of the jobs' timings.
+    benchmarks: the folder of the jobs' timings; figures: the charts for print, PDF, each named after its chart;
+    runs: the folder of the runs' histories.
     """
 
     verdicts: Path | None = None
@@ -55,6 +57,8 @@ class Beside:
     histograms: Sequence[Path] = ()
     accuracy: Path | None = None
     benchmarks: Path | None = None
+    figures: Sequence[Path] = ()
+    runs: Path | None = None
 
 
 def text(*names: str) -> Markup:
@@ -81,8 +85,10 @@ def write(tables: Tables, charts: Sequence[Path], output: Path, beside: Beside |
         "step": step,
         "duration": duration,
     }
-    page = environment.get_template("report.html.j2")
-    write_text(output, page.render(contents(tables, [_chart(path) for path in charts], beside or Beside())))
+    page, beside = environment.get_template("report.html.j2"), beside or Beside()
+    figures = {path.stem: path for path in beside.figures}
+    shown = contents(tables, [_chart(path, figures.get(path.stem)) for path in charts], beside)
+    write_text(output, page.render(shown | {"csv": downloads.tables(shown)}))
 
 
 def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> di
         "decoded": measure == "zx",
         "headline": theme.brief_title(measure, found.units.get(measure, "nmse")),
         "samples": tables.samples,
-        "sections": _sections(others),
+        "sections": {place: name for place, name in SECTIONS.items() if place != "charts" or others},
         "answer": answer(tables, found, beside.verdicts),
         "headline_chart": first,
         "explorer": _explorer(tables),
@@ -115,13 +121,14 @@ def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> di
         "diagnostics": diagnostics(tables),
         "accuracy": accuracy(tables, beside.accuracy),
         "durations": durations(beside.benchmarks),
+        "origin": origin(tables, beside.runs),
         "runs": runs,
         "gaps": [run for run in runs if run["state"] != "finished"],
         "metadata": metadata,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "not recorded",
         "bundle": Markup(vega.bundle()),
         "explorer_style": text("sections/explorer.css"),
-        "explorer_script": text("sections/diagram.js", "sections/explorer.js"),
+        "explorer_script": text(*(f"sections/{name}.js" for name in ("diagram", "address", "rows", "explorer"))),
         **dressing(),
     }
 
@@ -138,12 +145,6 @@ def _explorer(tables: Tables) -> dict[str, Any] | None:
         "data": Markup(render.script_json(data)),
         "specs": Markup(render.script_json(specs)),
     }
-
-
-def _sections(charts: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Where the page's menu leads, and under which name."""
-    named = [(chart["name"], chart["name"].replace("_", " ").capitalize()) for chart in charts]
-    return [link for place, name in SECTIONS.items() for link in (named if place == "charts" else [(place, name)])]
 
 
 def question(tables: Tables) -> str:
@@ -164,20 +165,20 @@ def _list(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "nothing"
 
 
-def _chart(path: Path) -> dict[str, Any]:
-    """One chart for the template: name, title, notes, and the spec without what the page says itself."""
+def _chart(path: Path, figure: Path | None) -> dict[str, Any]:
+    """One chart for the template: name, title, notes, the spec, and the figure for print where there is one."""
     try:
         spec = json.loads(path.read_text(encoding="utf-8"))
         about = spec["usermeta"]
-        shown = {key: value for key, value in spec.items() if key != "title"}
         return {
             "name": about["name"],
             "title": about["title"],
             "notes": about["notes"],
-            "spec": Markup(render.script_json(shown)),
+            "spec": Markup(render.script_json(spec)),
+            "pdf": downloads.packed(figure.read_bytes()) if figure else "",
         }
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run the workflow again to draw it.") from None
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing: run the workflow again to draw it.") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is not a chart of infoplane: delete it and run the workflow again.") from None
 

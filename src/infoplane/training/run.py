@@ -19,7 +19,7 @@ from torch import Tensor
 from infoplane.data.images import Split, read_split
 from infoplane.errors import UserError
 from infoplane.progress import progress
-from infoplane.provenance import versions
+from infoplane.provenance import made, versions
 from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import checkpoint_name, read_tensors, write_tensors
 from infoplane.training.history import write_history
@@ -131,7 +131,14 @@ class Run:
                 signal.signal(signum, handler)
 
     def write(self, outputs: Sequence[tuple[Path, Path]]) -> None:
-        """Write each member's checkpoints and history, and forget the state."""
+        """Write each member's checkpoints and history, and forget the state.
+
+        When and where they were made is kept in the history, which has seconds anyway: checkpoints of the same spec are
+        the same bytes.
+        """
+        here = made()
+        if self.device.type == "cuda":
+            here["machine"] = f"{torch.cuda.get_device_name(self.device)}; {here['machine']}"
         saved: list[dict[str, Tensor]] = [{} for _ in self.specs]
         for step in sorted({step for record in self.records for step in record.saved_steps}):
             tensors, _ = read_tensors(self.folder.checkpoint_path(step))
@@ -140,7 +147,7 @@ class Run:
         for member, (checkpoints, history) in enumerate(outputs):
             metadata = self.metadata(member)
             write_tensors(checkpoints, saved[member], metadata)
-            write_history(history, self.records[member].rows, metadata)
+            write_history(history, self.records[member].rows, metadata | {"made": here})
         self.folder.remove()
 
     def metadata(self, member: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const data = read("explorer-data");
   const specs = read("explorer-specs");
+  const { figure, percent, expand, table } = explorerRows(data);
   const at = (id) => document.getElementById(`explorer-${id}`);
   const SHADES = "#440154, #472d7b, #3b528b, #2c728e, #21918c, #28ae80, #5ec962, #addc30, #fde725";
 
@@ -18,9 +19,12 @@
     series: "",
     index: data.steps.length - 1,
     measure: "x",
+    ...address.read(data),
   };
   let rows = {};
   let timer = 0;
+  let waiting = 0;
+  let written = address.text(state, data);
   let queued = false;
   const views = new Map();
   const picture = diagram(at("diagram"), at("arcs"), data, {
@@ -31,65 +35,6 @@
   const focus = () => state.hovered || state.pinned;
   const step = () => data.steps[state.index];
   const present = () => state.shown.filter((label) => label in state.architecture.curves);
-
-  // Numbers
-
-  const absent = (value) => value === null || value === undefined;
-  const figure = (value) =>
-    absent(value) ? "–" : value === 0 ? "0" : Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toPrecision(3);
-  const whole = (value) => Math.round(value).toString();
-  const between = (mean, low, high, write = figure) =>
-    absent(low) || write(low) === write(high) ? write(mean) : `${write(mean)} (${write(low)}–${write(high)})`;
-  const percent = (value) => `${(100 * value).toFixed(1)}%`;
-
-  function phrase(phase) {
-    if (!phase) return "not analysed";
-    const [label, confidence, turn, low, high] = phase;
-    const sure = confidence === null ? "" : `, ${confidence > 0.995 ? ">99" : Math.round(100 * confidence)}% sure`;
-    const where = turn === null ? "" : `; turn at step ${between(turn, low, high, whole)}`;
-    return `${label}${sure}${where}`;
-  }
-
-  // Rows of an architecture for the views: every value with its words, and whether it is first, last or the turn.
-  function expand(architecture) {
-    const place = (value) => Math.log(Math.max(value, data.zero));
-    const found = [];
-    for (const [rank, shortcut] of Object.keys(architecture.curves).entries()) {
-      const pair = architecture.curves[shortcut];
-      architecture.sites.forEach((site, depth) => {
-        const curve = pair.sites[site];
-        const steps = curve.at.map((index) => data.steps[index]);
-        const phase = pair.phases[site];
-        const turned = phase && phase[2] !== null && phase[0] === "two-phase";
-        const nearest = turned
-          ? steps.reduce((best, one) => (Math.abs(place(one) - place(phase[2])) < Math.abs(place(best) - place(phase[2])) ? one : best), steps[0])
-          : null;
-        steps.forEach((here, i) => {
-          const row = { shortcut, rank, site, depth, step: here, at: Math.max(here, data.zero), seeds: pair.seeds };
-          row.next = i + 1 < steps.length ? steps[i + 1] : Infinity;
-          row.first = i === 0;
-          row.last = i === steps.length - 1;
-          row.turn = here === nearest;
-          row.phase = phrase(phase);
-          for (const axis of ["x", "y"]) {
-            const [mean, low, high] = [axis, `${axis}_low`, `${axis}_high`].map((name) => curve[name] && curve[name][i]);
-            Object.assign(row, { [axis]: mean ?? null, [`${axis}_low`]: low ?? null, [`${axis}_high`]: high ?? null });
-            row[`${axis}_words`] = between(mean, low, high);
-          }
-          found.push(row);
-        });
-      });
-    }
-    const learned = [];
-    for (const [shortcut, splits] of Object.entries(architecture.accuracy))
-      for (const [split, lists] of Object.entries(splits))
-        lists.step.forEach((here, i) =>
-          learned.push({
-            shortcut, split, step: here, at: Math.max(here, data.zero),
-            accuracy: lists.accuracy[i], accuracy_low: lists.accuracy_low[i], accuracy_high: lists.accuracy_high[i],
-          }));
-    return { curves: found, accuracy: learned };
-  }
 
   // Views
 
@@ -119,6 +64,15 @@
     at("checkpoint").textContent = `checkpoint ${place} of ${data.steps.length}`;
     root.dataset.step = step();
     root.dataset.focus = focus();
+    clearTimeout(waiting);
+    if (!timer) waiting = setTimeout(remember, 200);
+  }
+
+  // Put the state into the address once it rests: a browser takes only so many changes of an address.
+  function remember() {
+    const now = address.text(state, data);
+    if (now !== written) history.replaceState(null, "", now);
+    written = now;
   }
 
   function queue() {
@@ -140,7 +94,12 @@
     const spec = structuredClone(specs[name]);
     spec.datasets = { curves: rows.curves, accuracy: rows.accuracy };
     for (const param of spec.params) param.value = signals(only)[param.name] ?? param.value;
-    const { view } = await page.embed(element, spec, { actions: false });
+    element.dataset.name ??= element.getAttribute("aria-label"); // Vega puts another name in its place
+    const { view } = await page.embed(element, spec);
+    // Marks change with every step: a screen reader gets the view's name, and the values from the table.
+    element.setAttribute("role", "img");
+    element.setAttribute("aria-label", element.dataset.name);
+    element.querySelector("svg").setAttribute("aria-hidden", "true");
     views.get(element)?.view.finalize();
     views.set(element, { view, only });
     view.addEventListener("mouseover", (_event, item) => {
@@ -171,6 +130,8 @@
         cell.appendChild(document.createElement("h4")).textContent = label;
         const element = cell.appendChild(document.createElement("div"));
         element.className = "chart view";
+        element.setAttribute("role", "img");
+        element.setAttribute("aria-label", `${label}: every layer at every checkpoint`);
         return open(element, "heat", label);
       }),
     );
@@ -245,9 +206,9 @@
   }
 
   function siteControls() {
-    const { sites, chief } = state.architecture;
+    const { sites } = state.architecture;
     at("site").replaceChildren(...sites.map((site) => new Option(site, site)));
-    at("site").value = chief;
+    at("site").value = state.pinned;
     const name = () => (at("sites-count").textContent = `${state.sites.length} of ${sites.length}`);
     const picked = (left) => {
       state.sites = left;
@@ -256,7 +217,7 @@
       change({ hovered: "" });
       picture.draw(state);
     };
-    choices(at("sites"), sites, sites, picked);
+    choices(at("sites"), sites, state.sites, picked);
     name();
   }
 
@@ -267,6 +228,7 @@
   function pause() {
     clearInterval(timer);
     timer = 0;
+    queue();
     at("play").textContent = "▶ Play";
   }
 
@@ -298,12 +260,29 @@
     change({ measure: event.target.value });
     heatMaps();
   });
-  choices(at("shortcuts"), data.shortcuts.map((one) => one.label), data.shown, (left) => {
-    change({ shown: left });
-    heatMaps();
-    picture.draw(state);
-  }, true);
-  siteControls();
+  at("save").addEventListener("click", () => files.save(`${state.architecture.label}-curves.csv`, files.csv(table(state, rows))));
+
+  // Every control as the state says, and all that is drawn; a link's explorer is brought into view.
+  async function show(linked) {
+    at("architecture").value = state.architecture.label;
+    at("measure").value = state.measure;
+    choices(at("shortcuts"), data.shortcuts.map((one) => one.label), state.shown, (left) => {
+      change({ shown: left });
+      heatMaps();
+      picture.draw(state);
+    }, true);
+    siteControls();
+    await rebuild();
+    if (linked) document.getElementById("explorer").scrollIntoView();
+  }
+
   page.onTheme(rebuild);
-  rebuild();
+  addEventListener("hashchange", () => {
+    const said = address.read(data);
+    if (!said) return;
+    Object.assign(state, said, { hovered: "", series: "" });
+    written = address.text(state, data);
+    show(true);
+  });
+  show(address.read(data) !== null);
 })();
