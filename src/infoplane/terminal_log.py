@@ -105,6 +105,7 @@ class TerminalLog(logging.Handler):
         self.console = console or Console(file=stream, no_color=not color, highlight=False, soft_wrap=True)
         self._dryrun, self._idle, self._clock = dryrun, idle, clock
         self._counted = self._interrupted = False
+        self._last = ""
         self._running: dict[int, str] = {}
         self._steps: dict[int, Step] = {}
         self._waiting: dict[str, set[int]] = {}
@@ -170,7 +171,8 @@ class TerminalLog(logging.Handler):
             return
         elif event == "error" and "CalledProcessError" in text:
             return  # a job's command has failed, which its own record says
-        elif text and text != "None":
+        elif text and text not in ("None", self._last):  # Snakemake repeats some every second
+            self._last = text
             if text.startswith(INTERRUPT):
                 self._interrupted, text = True, INTERRUPTED
             if text.startswith(DRY_RUN):
