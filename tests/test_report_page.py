@@ -138,12 +138,21 @@ def test_curves_are_saved_as_they_are_shown(seen: Seen) -> None:
     assert {row["quantity"] for row in found} == {"Z-X", "Z-Y", "validation accuracy", "train accuracy"}
 
 
-def state(seen: Seen) -> dict[str, object]:
+def look(seen: Seen) -> dict[str, object]:
     """Where every control of the explorer stands, and what is drawn."""
     controls = {name: seen.page.locator(f"#explorer-{name}").input_value() for name in CONTROLS}
     ticked = "(boxes) => boxes.filter((box) => box.checked).map((box) => box.value)"
     boxes = {name: seen.page.locator(f"#explorer-{name} input").evaluate_all(ticked) for name in ("shortcuts", "sites")}
     return controls | boxes | seen.all()
+
+
+def state(seen: Seen) -> dict[str, object]:
+    """The same, once nothing changes any more: a busy machine draws late."""
+    before: dict[str, object] = {}
+    while (now := look(seen)) != before:
+        before = now
+        seen.page.wait_for_timeout(300)
+    return now
 
 
 CONTROLS = ("architecture", "site", "measure", "slider")
