@@ -108,6 +108,16 @@ def test_the_report_tells_when_where_and_with_what_runs_were_trained(tables: Tab
     assert f"<dt>Page</dt><dd>written with {origin(tables, None)['written_with']}</dd>" in text
 
 
+def test_runs_without_a_record_are_counted(tables: Tables, tmp_path: Path) -> None:
+    made = {"commit": COMMIT, "changed": False, "machine": "A processor", "date": "2026-02-01T10:20:30Z"}
+    for index, run in enumerate(tables.metadata["runs"][:3]):
+        history(tmp_path, run, None if index else made)
+    found = origin(tables, tmp_path)
+    assert found["dates"] == ["2026-02-01 10:20"]
+    assert found["machines"] == ["A processor (1 run)", "not recorded (2 runs)"]
+    assert found["trained_with"] == ["commit 0123456789 (1 run)", "not recorded (2 runs)"]
+
+
 def test_what_was_not_recorded_is_said(tables: Tables, tmp_path: Path) -> None:
     history(tmp_path / "train", tables.metadata["runs"][0], None)
     for folder in (None, tmp_path / "train", tmp_path / "gone"):

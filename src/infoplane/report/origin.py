@@ -10,6 +10,7 @@ from infoplane.provenance import code
 from infoplane.quantities import number
 from infoplane.storage.parquet import metadata, open_parquet
 
+UNKNOWN = "not recorded"
 SHORT = 10
 """Digits of a commit that are shown."""
 
@@ -22,16 +23,17 @@ def origin(tables: Tables, folder: Path | None) -> dict[str, Any]:
     there are several. The date of this page is not told, so that the same results give the same page. Raises
     `UserError` for a damaged history.
     """
-    found = []
+    found: list[Any] = []
     for run in tables.metadata.get("runs") or []:
         path = folder and folder / run["architecture"] / run["shortcut"] / f"seed{run['seed']}" / "history.parquet"
-        if path and path.exists() and (made := metadata(open_parquet(path), path).get("made")):
-            found.append(made)
-    dates = sorted(made["date"] for made in found)
+        if path and path.exists():
+            found.append(metadata(open_parquet(path), path).get("made"))
+    dates = sorted(made["date"] for made in found if made)
+    found = found if dates else []
     return {
         "dates": list(dict.fromkeys(written(date) for date in dates[:1] + dates[-1:])),
-        "machines": counted(made["machine"] for made in found),
-        "trained_with": counted(words(made) for made in found),
+        "machines": counted(made["machine"] if made else UNKNOWN for made in found),
+        "trained_with": counted(words(made) if made else UNKNOWN for made in found),
         "written_with": words(code()),
     }
 
