@@ -148,12 +148,14 @@ def look(seen: Seen) -> dict[str, object]:
 
 
 def state(seen: Seen) -> dict[str, object]:
-    """The same, once nothing changes any more: a busy machine draws late."""
+    """The same, once nothing changes any more: a busy machine draws late. It gives up after half a minute."""
     before: dict[str, object] = {}
-    while (now := look(seen)) != before:
+    for _ in range(100):
+        if (now := look(seen)) == before:
+            return now
         before = now
         seen.page.wait_for_timeout(300)
-    return now
+    raise AssertionError("the explorer does not come to rest")
 
 
 CONTROLS = ("architecture", "site", "measure", "slider")
