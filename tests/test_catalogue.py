@@ -15,6 +15,7 @@ import yaml
 from conftest import REPOSITORY
 from workflow import GARBAGE, PARTS, SNAKEMAKE, job_counts
 
+from infoplane import plugin_files
 from infoplane.config.load import load
 
 DEPLOYMENTS = {"conda", "apptainer", "apptainer+conda"}
@@ -62,7 +63,9 @@ def test_the_settings_are_true(settings: dict[str, Any]) -> None:
         assert (REPOSITORY / profile / "config.yaml").is_file()
 
 
-def test_the_configuration_page_names_every_part_of_the_configuration() -> None:
+def test_the_configuration_page_names_every_part_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = (REPOSITORY / "config/README.md").read_text(encoding="utf-8")
     assert page.startswith("# "), "the catalogue lowers headings by one level, of the first level only"
     keys = set(yaml.safe_load((REPOSITORY / "config/default.yaml").read_text(encoding="utf-8")))
@@ -74,6 +77,11 @@ def test_the_configuration_page_names_every_part_of_the_configuration() -> None:
     demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
     for key, example in rows:
         value = yaml.safe_load(example)
+        if key == "plugins":
+            (folder,) = value
+            (tmp_path / folder / "measures").mkdir(parents=True)
+            value = [str(tmp_path / folder)]
+            monkeypatch.setenv(plugin_files.VARIABLE, "")
         load(demo | {key: (demo["data"] | value) if key == "data" else value})
 
 

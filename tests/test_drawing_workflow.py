@@ -84,8 +84,8 @@ def test_a_run_says_what_it_will_do_and_little_more(finished: Workflow) -> None:
     assert lines.index(opening) <= 3 and re.match(
         r"\d+ jobs, about .* \(a rough forecast: .*: data 1, train 2, ", lines[3]
     )
-    phases = next(place for place, line in enumerate(lines) if "Phases of the last block" in line)
-    steps = [line for line in lines[5:phases] if not re.match(r"\d of 2 runs, \d+ of \d+ jobs, ", line)]
+    answer = next(place for place, line in enumerate(lines) if line.startswith("mlp: "))
+    steps = [line for line in lines[5:answer] if not re.match(r"\d of 2 runs, \d+ of \d+ jobs, ", line)]
     assert steps == [], "between the opening and the answer there are lines of progress alone"
     assert all(line.isprintable() for line in lines) and "Reason" not in said
     (log,) = re.findall(r"^full log: (\S+) ", said, re.MULTILINE)

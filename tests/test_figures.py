@@ -5,13 +5,12 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
 
 import pytest
 import synthetic_results as synthetic
 from conftest import REPOSITORY
 
-from infoplane import registry
+from infoplane import plugin_files, registry
 from infoplane.charts import figure, render
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
@@ -120,20 +119,14 @@ def test_a_figure_leaves_the_page_as_it_was(tables: Tables) -> None:
 
 def plugin(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> None:
     """Make this the source of the chart ``own``."""
-    (folder / "own.py").write_text(f'"""A chart of our own."""\n\n{line}\n')
-    monkeypatch.setattr(registry, "folder", lambda role: folder)
-    for cached in (registry.names, registry.reads, registry._tree):
-        cached.cache_clear()
+    place = folder / f"own_{len(list(folder.iterdir()))}"
+    (place / "charts").mkdir(parents=True)
+    (place / "charts" / "own.py").write_text(f'"""A chart of our own."""\n\n{line}\n')
+    monkeypatch.setenv(plugin_files.VARIABLE, "")
+    plugin_files.use([place])
 
 
-@pytest.fixture
-def afresh() -> Any:
-    yield
-    for cached in (registry.names, registry.reads, registry._tree):
-        cached.cache_clear()
-
-
-def test_a_chart_says_what_it_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, afresh: None) -> None:
+def test_a_chart_says_what_it_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plugin(monkeypatch, tmp_path, 'READS = ("phases",)')
     assert registry.reads("chart", "own") == ("phases",)
     plugin(monkeypatch, tmp_path, "")
@@ -141,7 +134,7 @@ def test_a_chart_says_what_it_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.parametrize("value", ['("phase",)', '"phases"', '("phases", "activations")', "1"])
-def test_a_wrong_one_is_refused(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, afresh: None) -> None:
+def test_a_wrong_one_is_refused(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plugin(monkeypatch, tmp_path, f"READS = {value}")
     with pytest.raises(UserError, match=r"own\.py: READS is .*: expected a tuple of phases\."):
         registry.reads("chart", "own")

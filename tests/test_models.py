@@ -137,10 +137,11 @@ def test_declared_places_are_those_that_are_visited(architecture: str, kind: str
     assert list(found.items()) == list(declared_sites(places, kind).items()), "Options.places names every site in order"
 
 
-def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(registry._written.cache_clear)
     assert {kind for kind in SHORTCUTS if registry.parts(kind) != ("s", "f", "z")} == {"none"}
-    registry.parts.cache_clear()
     for wrong in ('("z", "f")', '("s", "z")', '"fz"', "()"):
+        registry._written.cache_clear()
         monkeypatch.setattr(registry, "_tree", lambda path, wrong=wrong: ast.parse(f"PARTS = {wrong}"))
         with pytest.raises(UserError, match=r"identity\.py: PARTS is .*: expected \('f', 'z'\)"):
             registry.parts("identity")

@@ -34,7 +34,7 @@ def test_where_no_noise_can_be_known_nothing_is_sure(curve: list[float]) -> None
         None,
         None,
     )
-    assert "noise cannot be known" in row["note"] and "fewer than 6 checkpoints" in row["note"]
+    assert "its noise is not known" in row["note"] and "fewer than 6 checkpoints" in row["note"]
     assert found.differences["p"].drop_nulls().len() == 0
     assert found.nulls.select("replicates", "rate", "noise").row(0) == (0, None, "cannot be known")
 

@@ -35,7 +35,11 @@ def profile(name: str) -> dict[str, Any]:
 
 def rules() -> set[str]:
     files = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow" / "rules").glob("*.smk")]
-    return {name for path in files for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
+    return {
+        name
+        for path in files
+        for name in re.findall(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:", path.read_text(), re.MULTILINE)
+    }
 
 
 def dry_run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from infoplane.charts import render, vega
 from infoplane.charts.accuracy import ABSENT, FEWEST, MARKS, VERDICTS, WRONG, Accuracy, scores
 from infoplane.charts.accuracy_chart import QUANTITIES
-from infoplane.report.page import TEMPLATES, dressing
+from infoplane.report.page import FILTERS, TEMPLATES, dressing
 from infoplane.storage.atomic import write_text
 
 ROUNDING = 1e-15
@@ -18,7 +18,7 @@ ROUNDING = 1e-15
 def write(accuracy: Accuracy, spec: dict[str, Any], output: Path) -> None:
     """Write the page, atomically; it holds everything it shows."""
     environment = render.templates(TEMPLATES)
-    environment.filters |= {"value": value, "seconds": seconds, "share": share}
+    environment.filters |= FILTERS | {"value": value, "seconds": seconds, "share": share}
     page = environment.get_template("accuracy.html.j2")
     write_text(output, page.render(contents(accuracy, spec)))
 

@@ -5,7 +5,7 @@ security policy forbids it. What was not made is said in a line where it would s
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,7 @@ def write(tables: Tables, charts: Sequence[Path], output: Path, beside: Beside |
     Raises `UserError` for a chart that is missing or is no such spec, and for whatever else is damaged.
     """
     environment = render.templates(TEMPLATES)
-    environment.filters |= {
-        "number": number,
-        "chance": chance,
-        "percent": percent,
-        "confidence": confidence,
-        "step": step,
-        "duration": duration,
-    }
+    environment.filters |= FILTERS
     page, beside = environment.get_template("report.html.j2"), beside or Beside()
     figures = {path.stem: path for path in beside.figures}
     shown = contents(tables, [_chart(path, figures.get(path.stem)) for path in charts], beside)
@@ -210,3 +203,14 @@ def confidence(value: float | None) -> str:
 def step(value: float | None) -> str:
     """A training step without decimals, or a dash."""
     return "–" if value is None else f"{value:.0f}"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "number": number,
+    "chance": chance,
+    "percent": percent,
+    "confidence": confidence,
+    "step": step,
+    "duration": duration,
+}
+"""What the macros of all pages write values with."""

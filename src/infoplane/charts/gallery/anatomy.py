@@ -32,7 +32,7 @@ MEASURES = {
 """Part and measure -> column."""
 COLOURS = {"s": "#0072B2", "f": "#D55E00", "z": theme.INK, "2 Cov(s, f)": "#999999"}
 KEYS = ["architecture", "shortcut", "site", "depth", "step"]
-NO_SHORTCUT = "no network here has a shortcut: there is no addition to analyse"
+NO_SHORTCUT = "no network here has a shortcut: there is nothing to analyse"
 NOT_MEASURED = "additions were not analysed: add the measure family anatomy, and read sites ['*']"
 
 
