@@ -89,10 +89,7 @@ def regresses(family: str) -> bool:
     Not where the literal ``INPUTS = "identity"`` in its file says that it only asks which inputs are equal. Raises
     `UserError` for anything else.
     """
-    found = _literal("measure", family, "INPUTS", "amounts")
-    if found not in ("amounts", "identity"):
-        raise UserError(f"{source('measure', family)}: INPUTS is {found!r}: expected 'identity', or no such line.")
-    return bool(found == "amounts")
+    return not _says(family, "INPUTS", "identity", "amounts")
 
 
 def ignores_groups(family: str) -> bool:
@@ -100,10 +97,15 @@ def ignores_groups(family: str) -> bool:
 
     So the literal ``GROUPS = "ignored"`` in its file says. Raises `UserError` for anything else.
     """
-    found = _literal("measure", family, "GROUPS", "respected")
-    if found not in ("respected", "ignored"):
-        raise UserError(f"{source('measure', family)}: GROUPS is {found!r}: expected 'ignored', or no such line.")
-    return bool(found == "ignored")
+    return _says(family, "GROUPS", "ignored", "respected")
+
+
+def _says(family: str, literal: str, word: str, default: str) -> bool:
+    """Whether a literal in a measure family's file is this word; raises `UserError` for a third one."""
+    found = _literal("measure", family, literal, default)
+    if found not in (word, default):
+        raise UserError(f"{source('measure', family)}: {literal} is {found!r}: expected {word!r}, or no such line.")
+    return bool(found == word)
 
 
 def unstackable(role: Role, name: str) -> str:
