@@ -64,7 +64,7 @@ def test_anatomy_leaves_out_what_has_no_shortcut_and_says_so(tables: Tables) -> 
     assert '"resnet · projection"' in words(spec) and '"resnet · none"' not in words(spec)
     alone = tables.measures.filter(pl.col("shortcut") == "none")
     bare = Tables(alone, tables.history.filter(pl.col("shortcut") == "none"), tables.metadata)
-    assert "there is no addition to analyse" in words(drawn("anatomy", bare))
+    assert "there is nothing to analyse" in words(drawn("anatomy", bare))
 
 
 def test_anatomy_that_was_not_measured(tables: Tables) -> None:
