@@ -131,13 +131,13 @@ GEOMETRY = {
     "variance_share_f": ("z", "share"),
     "variance_share_cross": ("z", "share"),
 }
-"""Measure -> the part that it is told of, and its unit."""
+"""Measure -> the part that it is listed under, and its unit."""
 
 
 def relations(
     s: Tensor, f: Tensor, z: Tensor, targets: Targets, options: Options, projected: bool = False
 ) -> Iterator[tuple[str, Estimate]]:
-    """All that concerns more than one of s, f and z of shape (n, ...), each with the part that it is told of.
+    """Every measure of more than one of s, f and z, of shape (n, ...), each with the part that it is listed under.
 
     projected: whether s or f was stored through a random projection, of which each site has its own. Where s and f
     cannot be put together there are only the measures of `GEOMETRY`, without values, and the note says why.
@@ -193,7 +193,7 @@ def _mean(values: Tensor) -> tuple[float | None, float | None]:
 def _informative(
     s: Tensor, f: Tensor, targets: Targets, options: Options, ridges: Sequence[float]
 ) -> Iterator[tuple[str, Estimate]]:
-    """The same in the informative subspace of s: geometry, and what s, f and s + f can tell in it."""
+    """The same in the informative subspace of s: geometry, and Z-X and Z-Y of s, f and s + f in it."""
     if options.subspace == "components":
         basis = principal_basis(s, options.share)
     else:

@@ -97,7 +97,7 @@ def _batches(network: nn.Module, images: ResidentSplit, order: Tensor) -> Iterat
 
 
 def _layer(found: Moments, size: float, order: Tensor, count: int, note: str) -> Iterator[Estimate]:
-    """Norms of one layer's weights and gradients; the ratio that gradients of noise alone would have is beside it."""
+    """Norms of one layer's weights and gradients, and the ratio that gradients of noise alone would have."""
     batches = len(order)
     detail = canonical({"batches": batches, "batch_size": order.shape[1]})
     for measure, value, reference in (

@@ -137,7 +137,7 @@ def _predicted(z: Tensor, shortcut: str | None, moments: dict[str, tuple[float, 
 
 
 def _over_depth(intensities: dict[str, float | None], n: int) -> Iterator[Estimate]:
-    """How intensity goes through the sums of one checkpoint, from input to output."""
+    """How intensity changes over the sums of one checkpoint, from input to output."""
     names, values = list(intensities), [value for value in intensities.values() if value is not None]
     whole = len(values) == len(names)
     last, step = (last_to_max(values), largest_step(values)) if whole else (None, None)

@@ -74,7 +74,7 @@ class Options:
 
 
 TOGETHER = 512 << 20
-"""Bytes of activations, their principal components and their decoders' answers that are held at once."""
+"""Bytes of activations, their principal components and their decoders' outputs that are in memory at once."""
 
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
@@ -261,7 +261,7 @@ def _number(value: float) -> float | None:
 
 
 def _mean(values: Tensor) -> float | None:
-    """Of the members that have one: a network that never beat its start has no training loss."""
+    """The mean of the members that have a value: a network that never improved has no training loss."""
     return _number(float(values.double().nanmean()))
 
 

@@ -38,7 +38,7 @@ TINIEST = 1e-300
 
 @dataclass(frozen=True)
 class Bins:
-    """How every unit of a representation is cut.
+    """How the values of every unit of a representation are divided into bins.
 
     index: values (rows, d) -> the bins' numbers, 0 to count - 1, float64. clamped: the share of values outside the
     bins' range, which were put into the first or the last one.
@@ -51,7 +51,7 @@ class Bins:
 
 @dataclass(frozen=True)
 class BinnedInformation:
-    """What a partition of the samples into cells tells, nats.
+    """Information from a partition of the samples into cells, nats.
 
     ixz: I(X;Z) = H(Z) - H(Z|X). izy: I(Z;Y) = H(Z) - H(Z|Y). entropy: H(Z). noise: H(Z|X), 0 for a deterministic
     network. cells: that hold a sample. alone: share of samples in a cell that no second input fell into; when it is 1,
@@ -97,7 +97,7 @@ def range_bins(z: Array, count: int = 30, per_unit: bool = False, span: tuple[fl
 
 
 def _even(values: np.ndarray, low: float | np.ndarray, rate: float | np.ndarray, last: int) -> np.ndarray:
-    """floor((values - low) rate) in float64, held within 0 and last."""
+    """floor((values - low) rate) in float64, limited to 0 to last."""
     found = values.astype(np.float64)
     found -= low
     found *= rate
@@ -194,7 +194,7 @@ def binned_information(
 
 
 def answer_entropy(cells: Groups, answers: Groups) -> float:
-    """H(answer | Z), nats: 0 when the bins are fine enough to hold all that the network itself makes of Z."""
+    """H(answer | Z), nats: 0 when the bins are fine enough to determine the network's answer."""
     return conditional_entropy(answers, cells)
 
 

@@ -1,4 +1,4 @@
-"""What an estimator is off by: the same estimator, compression, n and dimensions on data of known mutual information.
+"""An estimator's error: the same estimator, compression, n and dimensions on data of known mutual information.
 
 Butakov et al. 2023 test their estimators so; here the test stands beside every compressed value.
 """
@@ -65,7 +65,7 @@ class Calibration(NamedTuple):
 
 
 def calibrate(setting: Setting, value: float) -> Calibration | None:
-    """What the estimator is off by where it answers ``value`` nats; None where it does not run on such data.
+    """The estimator's error where it gives ``value`` nats; None where it does not run on such data.
 
     Truth rises along a grid, which is tried from the level of ``value`` on and only as far as needed; between two
     levels it is interpolated. Every level is computed once per process.

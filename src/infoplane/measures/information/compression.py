@@ -1,7 +1,7 @@
-"""Wide activations made narrow before a neighbour estimator: principal components, or an autoencoder's code.
+"""Fewer dimensions for a neighbour estimator: principal components of the activations, or an autoencoder's code.
 
 Butakov et al., "Information bottleneck analysis of deep neural networks via lossy compression" (2023). A function of Z
-cannot hold more information on X than Z does, so that compression on either side only loses information.
+cannot hold more information on X than Z does, so I after compression on either side is at most I before it.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class Compressed(NamedTuple):
 
 
 def compress(z: Tensor, dimensions: int, method: Compression, seed: int = 0, noises: Noises = NOISES) -> Compressed:
-    """Samples (n, ...) in at most so many dimensions; as they are where they have no more, or for ``none``.
+    """Samples (n, ...) in at most ``dimensions`` dimensions; unchanged where they have no more, or for ``none``.
 
     noises: of the autoencoder.
     """

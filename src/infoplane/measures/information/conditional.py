@@ -89,7 +89,7 @@ def conditional_information(
 def informations(
     mu: Tensor, sigma: Tensor, labels: Tensor, seed: int = 0, z: Tensor | None = None
 ) -> tuple[Information, Information]:
-    """`stochastic_information` and `conditional_information` of one draw, for the price of the first."""
+    """`stochastic_information` and `conditional_information` of one draw, in the time of the first."""
     z, mu, sigma = _checked(mu, sigma, seed, z)
     if len(labels) != len(mu):
         raise UserError(f"{len(mu)} samples but {len(labels)} labels.")

@@ -1,4 +1,4 @@
-"""What stands before a neighbour estimator: checked columns, injective changes of coordinates, a little noise."""
+"""Prepare samples for a neighbour estimator: checked columns, injective changes of coordinates, a little noise."""
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ def add_noise(x: Tensor, deviation: float, seed: int, name: str) -> Tensor:
 
 
 def of_values(x: Tensor) -> bool:
-    """Whether some column of (n, d) is no density: more than `REPEATED` of its values come several times."""
+    """Whether some column of (n, d) has no density: more than `REPEATED` of its values come several times."""
     for column in x.T.cpu().numpy():
         sizes = np.unique(column, return_counts=True)[1]
         if sizes[sizes > 1].sum() > REPEATED * len(column):

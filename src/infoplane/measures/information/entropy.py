@@ -115,7 +115,7 @@ def entropy_of_counts(counts: Array) -> float:
 
 
 def conditional_entropy(groups: Groups, given: Groups) -> float:
-    """H(groups | given) = (1/n) (sum_b c log c - sum_ab c log c), nats: exactly 0 where ``given`` tells them."""
+    """H(groups | given) = (1/n) (sum_b c log c - sum_ab c log c), nats: exactly 0 where ``given`` determines them."""
     n, both = len(groups.labels), joint_sizes(groups, given)
     if np.count_nonzero(both) == len(given.sizes):
         return 0.0
@@ -163,7 +163,7 @@ def group_indices(indices: Callable[[slice], np.ndarray], n: int, d: int, base: 
     indices: some of the n rows, float64, (rows, d); asked for in blocks, so that memory stays small. Rows that fit are
     packed as digits of one number below 2^53, which is exact. Else a row is hashed to at least two sums of its entries,
     weighted with random whole numbers (exact in float64; the same weights at every call): two different rows have the
-    same sums with a probability below 2^-76, so that even 20,000 rows (2^28 pairs) are all told apart but once in 2^48
+    same sums with a probability below 2^-76, so that even 20,000 rows (2^28 pairs) are distinguished but once in 2^48
     times. Raises `ValueError` when base and d are too large for that.
     """
     weights, step = _weights(d, base), max(1, BLOCK // d)

@@ -24,11 +24,11 @@ FARTHEST = 1 / (math.sqrt(2) - 1)
 """Largest multiple of the difference between n and n/2 that the bias at n is taken to be: that of a rate n^(-1/2)."""
 
 LOW = 2
-"""Joint dimension up to which a second estimator is believed on either side; beyond, all neighbours blur, and only one
-that finds more is evidence."""
+"""Joint dimension up to which a second estimator counts whether it finds more or less; beyond, all estimators from
+neighbours find too little, and only one that finds more is evidence."""
 
 NOISY = 4
-"""Joint dimension beyond which the difference between halves and whole is mostly noise, whose variance is taken off."""
+"""Joint dimension beyond which the difference of halves and whole is mostly noise, whose variance is subtracted."""
 
 SURE = 1.96
 

@@ -32,7 +32,7 @@ NEGLIGIBLE = 4.7e-10
 
 @dataclass(frozen=True)
 class KdeInformation:
-    """What holds of the samples' mixture, nats.
+    """Bounds and estimates for the mixture of the samples, nats.
 
     ixz_upper, ixz_lower: I(X;Z) lies between. izy_upper, izy_lower: I(Z;Y) lies between, from the bounds on H(Z) and on
     H(Z|Y) that are farthest apart. izy_of_uppers, izy_of_lowers: what the field calls its bounds, H(Z) - H(Z|Y) of two

@@ -1,4 +1,4 @@
-"""Mutual information from neighbours by one name for every estimator, with intervals that include the bias."""
+"""One function for all estimators of mutual information from neighbours, with intervals that include the bias."""
 
 from typing import Literal
 

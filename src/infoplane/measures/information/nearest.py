@@ -70,7 +70,7 @@ def count_within(points: Tensor, radii: Tensor, *, strict: bool) -> Tensor:
 
 
 def intrinsic_dimension(points: Tensor, k: int = 10) -> float | None:
-    """Of how many dimensions the neighbourhoods of points (n, d) are, from distances to 1 to k neighbours.
+    """The dimension of the neighbourhoods of points (n, d), from distances to 1 to k neighbours.
 
     Levina, Bickel, "Maximum likelihood estimation of intrinsic dimension" (2004), averaged as MacKay and Ghahramani
     advise. Of points that repeat, each counts once. None where it is not known: fewer than k + 2 of them.

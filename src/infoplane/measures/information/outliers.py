@@ -9,7 +9,7 @@ FEW = 0.01
 """Share of the samples, or of the values, that may lie far from all others."""
 
 MOST = 0.99
-"""Of the squared distance to the centre: what a few samples have to make for the spread to be theirs."""
+"""Share of the squared distances to the centre that a few samples have to make up for a note."""
 
 NARROW = 0.1
 """Share of the bins into which nearly all values have to fall for a note."""

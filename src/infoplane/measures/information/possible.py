@@ -1,4 +1,4 @@
-"""Notes on values that could mislead whichever family they are of: impossible ones, and those that ignore groups."""
+"""Notes on values that could mislead, for every family: impossible values, and values that ignore groups."""
 
 import math
 from collections.abc import Callable, Sequence

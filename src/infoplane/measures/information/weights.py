@@ -11,7 +11,7 @@ GUARD = 20.0
 
 @lru_cache(maxsize=256)
 def neighbour_weights(d: int, k: int) -> tuple[tuple[float, ...], bool]:
-    """The weights w_1 ... w_k, and whether they were refused, so that they are 0 ... 0, 1.
+    """The weights w_1 ... w_k, and whether they were refused; refused weights are replaced by 0 ... 0, 1.
 
     The least-norm solution of sum w = 1 and sum_j w_j Gamma(j + 2 l / d) / Gamma(j) = 0 for l = 1 ... floor(d / 4):
     equation 2 of Berrett, Samworth, Yuan, "Efficient multivariate entropy estimation via k-nearest neighbour
