@@ -101,7 +101,7 @@ def test_one_outlier_makes_a_note_where_it_makes_the_range() -> None:
     (plain, _), wide = (estimate(torch.as_tensor(one)[:, None], targets, Options()) for one in (z, with_outlier(z)))
     assert plain.value == pytest.approx(4.09, abs=0.01) and plain.note == ""
     for row in wide:
-        assert row.note == "outliers: 99% of the values lie in 1 of 30 bins, the others make the range"
+        assert row.note == "outliers: 99% of the values lie in 1 of 30 bins, the others set the range"
     for binning in ("quantile", "width"):
         (known, _) = estimate(torch.as_tensor(with_outlier(z))[:, None], targets, Options(binning=binning))
         assert known.value is not None and known.value > 3 and "outliers" not in known.note
@@ -115,7 +115,7 @@ def test_one_outlier_makes_a_note_where_it_makes_the_range_of_a_unit() -> None:
     targets, options = prepare(z, np.arange(1000) % 2, CPU), Options(binning="unit_range")
     assert "outliers" not in estimate(torch.as_tensor(z), targets, options)[0].note
     z[3, 0] = 1e4
-    expected = "outliers: in 1 of 3 units 99% of the values lie in at most 3 of 30 bins, the others make the range"
+    expected = "outliers: in 1 of 3 units 99% of the values lie in at most 3 of 30 bins, the others set the range"
     assert all(row.note == expected for row in estimate(torch.as_tensor(z), targets, options))
 
 

@@ -80,7 +80,7 @@ def test_rows_are_grouped_whether_packed_or_hashed(d: int, base: int) -> None:
 
 
 def test_rows_that_no_hash_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match="too large to be told apart"):
+    with pytest.raises(ValueError, match="too large to be distinguished"):
         group_indices(lambda part: np.zeros((1, 1)), 8, 1 << 24, 1 << 20)
 
 

@@ -226,7 +226,7 @@ def test_duplicate_rows_never_pass_in_silence() -> None:
     for variant in ("ksg1", "ksg2"):
         assert ksg_information(x, z, 3, variant).note == "duplicate rows"  # type: ignore[arg-type]
     for weighted in (False, True):
-        with pytest.raises(UserError, match="comes more than 3 times"):
+        with pytest.raises(UserError, match="occurs more than 3 times"):
             entropy_information(x, z, 3, weighted=weighted)
     assert "duplicate rows" in ross_information(x, torch.arange(150) % 2).note
 

@@ -58,7 +58,7 @@ def survey(subject: Subject, options: Options) -> Survey:
     images = ResidentSplit(subject.train, subject.device)
     order = rows(len(images), options.batch_size or spec.training.batch_size, options)
     noise = spec.training.label_noise
-    note = f"of clean labels; the run learned with label noise {noise:g}" if noise else ""
+    note = f"gradients of clean labels; the run was trained with label noise {noise:g}" if noise else ""
     ratios: dict[str, list[float | None]] = {layer: [] for layer in [*weight_layers(network), NETWORK]}
     for step in progress(run.steps, "measures: gradients"):
         state = {name: value.to(subject.device) for name, value in run.load(step).items()}

@@ -202,5 +202,5 @@ def value_range(z: Array) -> tuple[float, float]:
     """The least and the greatest value; raises `UserError` where there is NaN or infinity."""
     least, most = (float(end) for end in torch.aminmax(torch.as_tensor(z)))
     if not (math.isfinite(least) and math.isfinite(most)):
-        raise UserError("the activations hold NaN or infinity, and no bin holds those.")
+        raise UserError("the activations hold NaN or infinity, which fit no bin.")
     return least, most

@@ -74,7 +74,7 @@ def whiten(x: Tensor, residuals: Tensor | None = None) -> tuple[Tensor, float]:
     scale = residuals.square().mean(0).sqrt()
     if int(failed) or not bool((diagonal > 1e-7 * scale).all()):
         raise UserError(
-            "the columns depend on each other linearly, so that their density is not one of their dimension: "
+            "the columns depend on each other linearly, so they have no density in that many dimensions: "
             "add noise, or compress to fewer dimensions."
         )
     return torch.linalg.solve_triangular(factor, centred.T, upper=False).T, float(diagonal.log().sum())

@@ -100,13 +100,13 @@ def _density_terms(white: Tensor, volume: float, k: int, weighted: bool) -> tupl
     n, d = white.shape
     distances = nearest(white.contiguous(), k, norm=2)[0]
     if not bool((distances[:, -1] > 0).all()):
-        raise UserError(f"a row comes more than {k} times, so there is no density: add noise.")
+        raise UserError(f"a row occurs more than {k} times, so there is no density: add noise.")
     weights, refused = neighbour_weights(d, k) if weighted else ((0.0,) * (k - 1) + (1.0,), False)
     ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
     share = torch.tensor(weights, dtype=white.dtype, device=white.device)
     used = share != 0
     if not bool((distances[:, used] > 0).all()):
-        raise UserError("rows come twice, so that weights over all neighbours have no meaning: add noise.")
+        raise UserError("some rows occur twice, so weights over all neighbours have no meaning: add noise.")
     digamma = torch.digamma(torch.arange(1, k + 1, dtype=white.dtype, device=white.device))
     logs = d * distances[:, used].log() + ball + math.log(n - 1) - digamma[used]
     note = f"weights larger than {GUARD:g}: the unweighted estimate is used" if refused else ""

@@ -182,6 +182,6 @@ def _weights(d: int, base: int) -> np.ndarray:
         return np.array([[float(base**unit)] for unit in range(d)])
     bits = EXACT_BITS - math.ceil(math.log2(base)) - math.ceil(math.log2(d))
     if bits < 10:
-        raise ValueError(f"rows of {d} numbers below {base} are too large to be told apart safely")
+        raise ValueError(f"rows of {d} numbers below {base} are too large to be distinguished safely")
     drawn = np.random.default_rng(20_170_302).integers(1 << bits, size=(d, math.ceil(HASH_BITS / bits)))
     return drawn.astype(np.float64)

@@ -74,7 +74,7 @@ def kde_information(
     """
     flat = z.flatten(1)
     if not bool(torch.isfinite(flat).all()):
-        raise UserError("the activations hold NaN or infinity, and have no distances.")
+        raise UserError("the activations hold NaN or infinity, so distances between them are not defined.")
     n = len(flat)
     points, unit = in_own_unit(flat)
     deviation = math.sqrt(variance * float(points.square().mean()) if relative else variance)

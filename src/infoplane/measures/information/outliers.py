@@ -46,11 +46,11 @@ def empty_note(indices: Callable[[np.ndarray], np.ndarray], z: np.ndarray, count
         return ""
     if not per_unit:
         used = int(high - low) + 1
-        return f"outliers: {1 - FEW:.0%} of the values lie in {used} of {count} bins, the others make the range"
+        return f"outliers: {1 - FEW:.0%} of the values lie in {used} of {count} bins, the others set the range"
     within = (low <= found) & (found <= high)
     differ = np.where(within, rows, np.inf).min(0) < np.where(within, rows, -np.inf).max(0)
     units = int((narrow & differ).sum())
     told = (
         f"outliers: in {units} of {z.shape[1]} units {1 - FEW:.0%} of the values lie in at most {most} of {count} bins"
     )
-    return f"{told}, the others make the range" if units else ""
+    return f"{told}, the others set the range" if units else ""
