@@ -20,9 +20,12 @@ from infoplane.measures.health import (
     channels,
     effective_rank,
     intensity,
+    largest_share,
     largest_step,
     last_to_max,
+    matrix_entropy,
     mean_and_variance,
+    mean_share,
     participation_ratio,
     predicted_survivors,
     response_range,
@@ -142,6 +145,23 @@ def test_rank_by_hand() -> None:
     values = torch.tensor([0.0, 1.0, 4.0]).double()  # singular values 1 and 2: shares 1/3 and 2/3
     assert effective_rank(values) == pytest.approx(math.exp(math.log(3) - 2 / 3 * math.log(2)))
     assert participation_ratio(values) == pytest.approx(25 / 17)
+    assert matrix_entropy(values) == pytest.approx(math.log(5) - 0.8 * math.log(4))  # eigenvalues' shares 1/5 and 4/5
+    assert largest_share(values) == pytest.approx(0.8)
+
+
+def test_matrix_entropy_is_the_log_of_the_rank_where_all_eigenvalues_are_equal() -> None:
+    orthogonal = torch.cat([torch.eye(7), -torch.eye(7)]).double()  # mean 0, seven equal directions
+    values = spectrum(orthogonal)
+    assert matrix_entropy(values) == pytest.approx(math.log(7)) and largest_share(values) == pytest.approx(1 / 7)
+    nothing = spectrum(torch.ones(50, 7))
+    assert matrix_entropy(nothing) == largest_share(nothing) == 0
+
+
+def test_share_of_the_mean() -> None:
+    z = torch.tensor([[3.0, 1.0], [3.0, -1.0]])  # mean (3, 0): 9 of a mean squared norm of 10
+    assert mean_share(z) == pytest.approx(0.9)
+    assert mean_share(torch.full((9, 4, 2, 3), -2.0)) == 1 and mean_share(torch.zeros(5, 3)) == 0
+    assert mean_share(normal(4000, 50)) == pytest.approx(1 / 4000, abs=2e-4)
 
 
 def test_rank_cannot_exceed_the_samples() -> None:

@@ -147,6 +147,33 @@ def participation_ratio(eigenvalues: Tensor) -> float:
     return float(eigenvalues.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
+def matrix_entropy(eigenvalues: Tensor) -> float:
+    """Entropy of the eigenvalues' shares of their sum, in nats; 0 where all are 0.
+
+    Von Neumann's entropy of the covariance matrix divided by its trace (Giraldo et al. 2015, arXiv:1211.2459, at
+    alpha = 1): log of the rank where all eigenvalues are equal.
+    """
+    positive = eigenvalues[eigenvalues > 0]
+    if len(positive) == 0:
+        return 0.0
+    shares = positive / positive.sum()
+    return max(0.0, -float((shares * shares.log()).sum()))
+
+
+def largest_share(eigenvalues: Tensor) -> float:
+    """The largest eigenvalue's share of the variance; 0 where all are 0."""
+    total = float(eigenvalues.sum())
+    return float(eigenvalues[-1]) / total if total > 0 else 0.0
+
+
+def mean_share(z: Tensor) -> float:
+    """The share of the mean squared norm that the mean activation has: 1 where all samples are alike."""
+    flat = z.flatten(1)
+    squares = sum(float(part.double().square().sum()) for part in flat.split(max(1, BLOCK // flat.shape[1])))
+    mean = flat.mean(0, dtype=torch.float64).square().sum()
+    return min(1.0, float(mean) * len(flat) / squares) if squares > 0 else 0.0
+
+
 def alignment(one: Tensor, other: Tensor, unbiased: bool = True) -> float | None:
     """Linear centred kernel alignment of two representations, from their inner products, each of shape (n, n).
 

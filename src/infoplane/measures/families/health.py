@@ -16,9 +16,12 @@ from infoplane.measures.health import (
     channels,
     effective_rank,
     intensity,
+    largest_share,
     largest_step,
     last_to_max,
+    matrix_entropy,
     mean_and_variance,
+    mean_share,
     participation_ratio,
     predicted_survivors,
     response_range,
@@ -56,6 +59,9 @@ MEASURES = {
     "channel_variance": ("1", None),
     "effective_rank": ("1", None),
     "participation_ratio": ("1", None),
+    "matrix_entropy": ("nats", None),
+    "largest_share": ("share", None),
+    "mean_share": ("share", None),
     "cka_input": ("1", 0.0),
     "cka_label": ("1", 0.0),
 }
@@ -113,6 +119,9 @@ def _site(z: Tensor, finite: bool, of_input: Tensor, of_label: Tensor, unbiased:
         "channel_variance": float(variances.mean()),
         "effective_rank": 0.0 if constant else effective_rank(eigenvalues),
         "participation_ratio": 0.0 if constant else participation_ratio(eigenvalues),
+        "matrix_entropy": 0.0 if constant else matrix_entropy(eigenvalues),
+        "largest_share": 0.0 if constant else largest_share(eigenvalues),
+        "mean_share": mean_share(z),
     }
     for measure, value in values.items():
         unit, reference = MEASURES[measure]
