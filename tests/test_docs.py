@@ -98,7 +98,9 @@ def test_the_shortcut_and_the_architecture_of_the_guide_work_together(monkeypatc
     )
     images = torch.randn(3, 1, 8, 8)
     assert network(images).shape == (3, 10)
-    declared = sites(options.places((1, 8, 8), 10), "identity")  # which has an s at each addition, like the guide's
+    declared = sites(
+        options.places((1, 8, 8), 10), Plugin("identity")
+    )  # which has an s at each addition, like the guide's
     assert {"block1.s", "block1.f", "block1.z", "block2.z", "logits.z"} <= set(declared)
     assert list(visited(network, images).items()) == list(declared.items())
 

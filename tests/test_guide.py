@@ -55,7 +55,7 @@ TESTS: dict[Role, tuple[str, tuple[Test, ...]]] = {
             test_models.test_sites_run_from_stem_to_logits,
             test_models.test_declared_places_are_those_that_are_visited,
             test_models.test_norm_placement,
-            test_models.test_zero_initialised_branch_starts_as_its_shortcut,
+            test_models.test_a_branch_of_gain_0_starts_as_its_shortcut,
         ),
     ),
     "measure": ("family", (test_measures_job.test_one_tidy_file, test_measures_job.test_same_activations_same_bytes)),

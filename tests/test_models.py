@@ -46,7 +46,7 @@ def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
 def test_channels_are_mixed_and_not_positions(kind: str, positions: tuple[int, ...], training: bool) -> None:
     """Six channels and six time steps: channels first or last is the same, position by position."""
     torch.manual_seed(0)
-    first, last = (shortcut(kind, Place(6, axis, 1.0)).train(training) for axis in (1, -1))
+    first, last = (shortcut(kind, Place(6, axis, 1, 2)).train(training) for axis in (1, -1))
     with torch.no_grad():
         for parameter in first.parameters():
             parameter.copy_(torch.randn_like(parameter))  # rezero starts at 0, and nothing would be seen of it
@@ -55,7 +55,8 @@ def test_channels_are_mixed_and_not_positions(kind: str, positions: tuple[int, .
     found = []
     for module, moved in ((first, (x, f)), (last, (x.movedim(1, -1), f.movedim(1, -1)))):
         torch.manual_seed(1)
-        found.append(module(*moved))
+        s, f, memory = module.step(*moved, ())
+        found.append((s, f, *memory))
     for one, other in zip(*found, strict=True):
         assert (one is None and other is None) or torch.allclose(one, other.movedim(-1, 1), atol=1e-5), (
             "a shortcut mixes channels alone, which lie along place.channel_axis"
@@ -134,7 +135,9 @@ def test_declared_places_are_those_that_are_visited(architecture: str, kind: str
     network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
     found = visited(network, torch.randn(2, *shape))
     places = declared(**options).places(shape, 5)
-    assert list(found.items()) == list(declared_sites(places, kind).items()), "Options.places names every site in order"
+    assert list(found.items()) == list(declared_sites(places, Plugin(kind)).items()), (
+        "Options.places names every site in order"
+    )
 
 
 def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
@@ -147,19 +150,21 @@ def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, 
             registry.parts("identity")
 
 
-@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+@pytest.mark.parametrize("norm", ["pre", "post", "peri", "none"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_norm_placement(architecture: str, norm: str) -> None:
     network = build(Plugin(architecture, {"norm": norm}), Plugin("identity"), SHAPE, 5, seed=0)
     addition = next(m for m in network.modules() if isinstance(m, ResidualAddition))
-    assert isinstance(addition.pre_norm, torch.nn.Identity) == (norm != "pre")
+    assert isinstance(addition.pre_norm, torch.nn.Identity) == (norm not in ("pre", "peri"))
+    assert isinstance(addition.branch_norm, torch.nn.Identity) == (norm != "peri")
     assert isinstance(addition.post_norm, torch.nn.Identity) == (norm != "post")
     assert torch.isfinite(network(images())).all()
 
 
+@pytest.mark.parametrize("norm", ["pre", "peri"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_zero_initialised_branch_starts_as_its_shortcut(architecture: str) -> None:
-    options = {"zero_init": True, "post_activation": "none", "norm": "pre"}
+def test_a_branch_of_gain_0_starts_as_its_shortcut(architecture: str, norm: str) -> None:
+    options = {"branch_gain": 0.0, "post_activation": "none", "norm": norm}
     if architecture == "mlp":
         options["activation"] = "linear"
     network = build(Plugin(architecture, options), Plugin("identity"), SHAPE, 5, seed=0).eval()
@@ -180,7 +185,7 @@ def test_resnet_stages_halve_and_double() -> None:
         assert shapes["block6.z"] == (16, 1, 1)
 
 
-PLACES = [Place(6, -1, 0.5), Place(6, 1, 0.5)]
+PLACES = [Place(6, -1, 1, 2), Place(6, 1, 1, 2)]
 INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3)]
 
 
@@ -215,7 +220,7 @@ def test_orthogonal_projection_is_frozen_and_keeps_norms() -> None:
 
 
 def test_stochastic_depth_keeps_the_mean_and_drops_whole_samples() -> None:
-    module = shortcut("stochastic_depth", Place(6, -1, 1.0), survival=0.5)
+    module = shortcut("stochastic_depth", Place(6, -1, 1, 1), survival=0.5)
     f = torch.ones(4000, 6)
     torch.manual_seed(0)
     _, dropped = module(f, f)

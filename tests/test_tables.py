@@ -193,6 +193,22 @@ def test_a_deeper_sum_that_knows_more_is_told(runs: list[ExpectedRun], tmp_path:
     assert others["dpi_excess"].null_count() == others.height, "no other site, and no other run"
 
 
+def test_sums_that_are_no_chain_are_not_compared(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    """A kind with a memory: what its training wrote says so, of this network alone."""
+    for run in runs[:2]:
+        for site, value in (("stem", 0.3), ("block1", 0.5), ("block2", 0.1)):
+            revalued(run.measures["kernel"], {"measure": "zx", "step": 0, "site": site}, value)
+    assert (runs[0].architecture, runs[0].shortcut) != (runs[-1].architecture, runs[-1].shortcut)
+    history, metadata = read_rows(runs[0].history)
+    before, _ = collected(runs, tmp_path, "before")
+    assert excesses(before, runs[0], measure="zx", step=0)["block2"] == pytest.approx(0.4)
+    write_rows(runs[0].history, history, metadata | {"chain": False})
+    after, _ = collected(runs, tmp_path, "after")
+    own = (pl.col("architecture") == runs[0].architecture) & (pl.col("shortcut") == runs[0].shortcut)
+    assert after.filter(own)["dpi_excess"].null_count() == after.filter(own).height
+    assert after.filter(~own).equals(before.filter(~own))
+
+
 def test_information_may_only_fall_along_the_sums(runs: list[ExpectedRun], tmp_path: Path) -> None:
     """Mutual information is bound the other way; what is no sum, has no value or is no such measure is left out."""
     path = runs[0].measures["kernel"]

@@ -4,6 +4,7 @@ Every field is ``name: Annotated[type, "one line for the reader"] = default``. `
 fields against each other; ``check(shape)`` (architectures) checks them against the images.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -16,7 +17,7 @@ Places = dict[str, tuple[int, ...]]
 
 
 class Addition(tuple[int, ...]):
-    """The same shape at a residual addition, which is read three times: the shortcut, the branch and their sum."""
+    """The same shape at a residual addition, which is read at several parts: the shortcut, the branch, their sum."""
 
     __slots__ = ()
 
@@ -140,18 +141,32 @@ class GivenImages:
         return None
 
 
+Norm = Literal["pre", "post", "peri", "none"]
+"""Where a residual addition normalises; peri as Kim et al. 2025 (arXiv:2502.02732), figure 1."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResidualOptions:
     """What every architecture lets its residual additions choose."""
 
     norm: Annotated[
-        Literal["pre", "post", "none"],
-        "normalise the branch's input (pre), the sum (post), or neither",
+        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
     ] = "none"
     post_activation: Annotated[
         Literal["none", "relu", "gelu"], "activation after the addition; the site z is read after it"
     ] = "none"
-    zero_init: Annotated[bool, "zero the branch's last layer, so that the network starts as its shortcuts"] = False
+    branch_gain: Annotated[
+        float,
+        "what the last layer of a branch is multiplied by before training; 0: the network starts as its shortcuts",
+    ] = 1.0
+    layer_scale: Annotated[
+        float, "start of one learned factor per channel of the branch (LayerScale, arXiv:2103.17239); 0: no factors"
+    ] = 0.0
+
+    @property
+    def chain(self) -> bool:
+        """Whether each sum is computed from the one before alone, so that no sum can know more of X than it."""
+        return True
 
     def check(self, shape: Shape) -> None:
         """Raise ``ValueError`` where these options cannot meet images of this shape."""
@@ -166,3 +181,35 @@ class ResidualOptions:
     def additions(self, shape: Shape, classes: int) -> int:
         """How many residual additions the network has."""
         return sum(isinstance(place, Addition) for place in self.places(shape, classes).values())
+
+
+class MemoryOptions:
+    """What a shortcut kind that keeps a memory from addition to addition says of itself; ``Options`` inherits it."""
+
+    @property
+    def states(self) -> int:
+        """How many tensors of x's shape the part m holds, the state after an addition; 0: there is no part m."""
+        return 0
+
+    @property
+    def chain(self) -> bool:
+        """Whether a sum is computed from the one before alone; with a memory it is not."""
+        return False
+
+    def check(self, residual: ResidualOptions, additions: list[Addition]) -> None:
+        """Raise ``ValueError`` where the kind cannot do what it promises.
+
+        residual: the architecture's options; additions: the shapes of its additions, in order.
+        """
+
+
+def require_invertible(residual: ResidualOptions, additions: list[Addition]) -> None:
+    """Raise ``ValueError`` unless the state after each of these additions can determine the one before it."""
+    require(
+        residual.norm != "post" and residual.post_activation == "none",
+        "what is normed or passed through an activation after the addition cannot be undone: norm must be pre, peri or "
+        f"none, and post_activation none, got norm {residual.norm} and post_activation {residual.post_activation}",
+    )
+    for before, after in itertools.pairwise(additions):
+        sizes = " to ".join("x".join(map(str, one)) for one in (before, after))
+        require(before == after, f"an addition that changes the shape, here {sizes}, cannot be undone")

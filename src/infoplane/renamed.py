@@ -13,6 +13,8 @@ KEYS = {"data.probe": "data.held_out", "activations.probe_noise": "activations.i
 """Of the configuration: old -> new."""
 OPTIONS = {("variational", "held_out"): "left_out"}
 """Of plug-ins: (kind, old) -> new."""
+ZERO_INIT = "'zero_init: true' is 'branch_gain: 0' since version 0.2.0, and 'zero_init: false' is the default."
+"""What answers the old option of every architecture."""
 FILES = {"probe.parquet": "held_out.parquet"}
 """Of results: old -> new."""
 
@@ -34,10 +36,12 @@ def require_new_keys(config: Mapping[str, Any]) -> None:
             raise UserError(sentence(old, new))
 
 
-def require_new_option(kind: str, key: str, where: str) -> None:
+def require_new_option(role: str, kind: str, key: str, where: str) -> None:
     """Raise `UserError` where an option of a plug-in of this kind has its old name."""
     if (kind, key) in OPTIONS:
         raise UserError(sentence(f"{where}.{key}", f"{where}.{OPTIONS[kind, key]}"))
+    if role == "architecture" and key == "zero_init":
+        raise UserError(f"{where}: {ZERO_INIT}")
 
 
 def old_arguments(**names: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:

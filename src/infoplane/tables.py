@@ -6,7 +6,7 @@ aggregates what exists so far.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows
 
 RUN = ("architecture", "shortcut", "seed")
+NETWORK = RUN[:2]
 
 Columns = dict[str, type[pl.DataType] | pl.DataType]
 
@@ -178,7 +179,8 @@ def collect(
     linear = label_of(
         "linear", kinds_of_families({found["family"]: found.get("spec") for found in seen if "family" in found})
     )
-    all_values = all_values.pipe(with_capacity_gap, linear).pipe(with_best_family).pipe(with_dpi_excess)
+    unchained = {tuple(found["labels"][key] for key in NETWORK) for found in seen if found.get("chain") is False}
+    all_values = all_values.pipe(with_capacity_gap, linear).pipe(with_best_family).pipe(with_dpi_excess, unchained)
     all_histories = _collected(histories, HISTORY, HISTORY_ORDER)
     summary = _summary(config, states, seen, all_values)
     for path, table in ((measures, all_values), (history, all_histories)):
@@ -258,12 +260,17 @@ def with_best_family(values: pl.DataFrame) -> pl.DataFrame:
     return values.join(best, on=keys, how="left", maintain_order="left")
 
 
-def with_dpi_excess(values: pl.DataFrame) -> pl.DataFrame:
+def with_dpi_excess(values: pl.DataFrame, unchained: Collection[tuple[str, ...]] = ()) -> pl.DataFrame:
     """How far a sum seems to know more than a sum before it does; null where it does not. Rows: in `MEASURES_ORDER`.
 
     In a chain no layer can be decoded better than one before it, so this is an error of an estimator, or chance.
+    unchained: architecture and shortcut of the networks whose sums are no chain, for which nothing is compared.
     """
-    sums = (pl.col("part") == "z") & pl.col("measure").is_in(list(RISES)) & pl.col("value").is_finite()
+    chain = ~pl.any_horizontal(
+        pl.lit(False),
+        *(pl.all_horizontal(pl.col(key) == own for key, own in zip(NETWORK, one, strict=True)) for one in unchained),
+    )
+    sums = chain & (pl.col("part") == "z") & pl.col("measure").is_in(list(RISES)) & pl.col("value").is_finite()
     sign = pl.col("measure").replace_strict(RISES, default=None, return_dtype=pl.Float64)
     lost = pl.when(sums).then(sign * pl.col("value"))
     before = lost.cum_max().forward_fill().shift(1).over([*RUN, "family", "measure", "step"])

@@ -50,6 +50,13 @@ SHORTCUT_COLOURS = {
     "gated": "#CC79A7",
     "dense": "#8C6D1F",
     "stochastic_depth": "#7F7F7F",
+    "reversible": "#332288",
+    "momentum": "#117733",
+    "decayed": "#AA4499",
+    "attention": "#882255",
+    "depth_average": "#44AA99",
+    "hyper": "#999933",
+    "orthogonal": "#6699CC",
 }
 DEPTH_SCHEME = alt.SchemeParams(name="plasma", extent=[0.05, 0.85])
 

@@ -15,7 +15,7 @@ from infoplane.config.problems import first_problem, require_types
 from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Training
 from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
-from infoplane.options import Addition, Places, Shape, require
+from infoplane.options import Addition, MemoryOptions, Places, ResidualOptions, Shape, require
 from infoplane.plugin_files import use
 from infoplane.registry import Role
 from infoplane.renamed import require_new_keys
@@ -105,7 +105,7 @@ class Plan:
 
     def sites(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
         """Site -> shape of one sample's activation, in order of visit, of the networks with these labels."""
-        return sites(self.places[architecture], self.shortcuts[shortcut].kind)
+        return sites(self.places[architecture], self.shortcuts[shortcut])
 
     def stored(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
         """Those of them that are read out -> shape of what is stored of one sample."""
@@ -143,7 +143,7 @@ def _plan(config: Mapping[str, Any]) -> Plan:
     if runs > MOST_RUNS:
         raise UserError(f"architectures x shortcuts x seeds are {runs} runs, which is more than {MOST_RUNS}.")
     data, images = _data(experiment.data)
-    architectures, places, training, stacked = {}, {}, {}, []
+    architectures, residual, places, training, stacked = {}, {}, {}, {}, []
     for label, entry in experiment.architectures.items():
         where = f"architectures.{label}"
         require_label(label, where)
@@ -151,6 +151,7 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         training[label], stack = _training(experiment.training, values.pop("training", None), f"{where}.training")
         stacked += [label] if stack else []
         architectures[label], options = read_plugin("architecture", label, values, where)
+        residual[label] = options
         try:
             options.check(images.shape)
             places[label] = options.places(images.shape, images.classes)
@@ -160,10 +161,11 @@ def _plan(config: Mapping[str, Any]) -> Plan:
             raise UserError(f"{where}: {error}; the images of '{experiment.data.kind}' are {sizes}") from None
         except NotImplementedError as error:
             raise UserError(f"{where}: {error}: CONTRIBUTING.md says what is expected") from None
-    shortcuts = {
-        label: read_plugin("shortcut", label, entry, f"shortcuts.{label}")[0]
-        for label, entry in experiment.shortcuts.items()
-    }
+    shortcuts = {}
+    for label, entry in experiment.shortcuts.items():
+        shortcuts[label], options = read_plugin("shortcut", label, entry, f"shortcuts.{label}")
+        if isinstance(options, MemoryOptions):
+            _check_memory(label, options, residual, places)
     reference, kinds = experiment.phases.reference, {label: shortcut.kind for label, shortcut in shortcuts.items()}
     if reference != Phases().reference and label_of(reference, kinds) is None:
         raise UserError(
@@ -203,20 +205,39 @@ def _plan(config: Mapping[str, Any]) -> Plan:
     )
 
 
-def sites(places: Places, shortcut: str) -> dict[str, tuple[int, ...]]:
-    """Site -> shape of one sample's activation, in order of visit, of a network with this shortcut kind."""
-    return {
-        f"{place}.{part}": tuple(shape)
-        for place, shape in places.items()
-        for part in (registry.parts(shortcut) if isinstance(shape, Addition) else ("z",))
-    }
+def sites(places: Places, shortcut: Plugin) -> dict[str, tuple[int, ...]]:
+    """Site -> shape of one sample's activation, in order of visit, of a network with this shortcut.
+
+    The part m, the state after an addition, has the state's tensors one after another along the first axis.
+    """
+    parts = registry.parts(shortcut.kind)
+    states = getattr(registry.options_class("shortcut", shortcut.kind)(**shortcut.options), "states", 0)
+    found: dict[str, tuple[int, ...]] = {}
+    for place, shape in places.items():
+        of_addition = isinstance(shape, Addition)
+        for part in parts if of_addition else ("z",):
+            if part == "z" and of_addition and states:
+                found[f"{place}.m"] = (states * shape[0], *shape[1:])
+            found[f"{place}.{part}"] = tuple(shape)
+    return found
+
+
+def _check_memory(
+    label: str, options: MemoryOptions, residual: dict[str, ResidualOptions], places: dict[str, Places]
+) -> None:
+    """Raise `UserError` where a shortcut kind with a memory does not go with an architecture."""
+    for architecture, own in residual.items():
+        try:
+            options.check(own, [shape for shape in places[architecture].values() if isinstance(shape, Addition)])
+        except ValueError as error:
+            raise UserError(f"shortcuts.{label} with architectures.{architecture}: {error}") from None
 
 
 def _check_sites(activations: ActivationsSpec, places: dict[str, Places], shortcuts: dict[str, Plugin]) -> None:
     for architecture in places:
         for shortcut, plugin in shortcuts.items():
             try:
-                activations.kept(list(sites(places[architecture], plugin.kind)))
+                activations.kept(list(sites(places[architecture], plugin)))
             except UserError as error:
                 raise UserError(
                     f"{error} (of architectures.{architecture} with shortcuts.{shortcut}; every pattern has to match "

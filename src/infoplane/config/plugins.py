@@ -50,7 +50,7 @@ def read_options(role: Role, kind: str, options: dict[str, Any], where: str, bes
     known = {field.name for field in fields(registry.options_class(role, kind))}
     for key in options:
         if key not in known:
-            require_new_option(kind, key, where)
+            require_new_option(role, kind, key, where)
             others = [name for name in _who_has(role, key) if name != kind]
             hint = nearest(key, {*known, *beside}) if known or beside else f"{role} '{kind}' has no options"
             elsewhere = f"; {role} {', '.join(repr(o) for o in others)} has it" if others else ""

@@ -27,7 +27,7 @@ def family_options(family: str, options: Mapping[str, Any]) -> Any:
     known = {each.name for each in fields(kind)}
     for name in options:
         if name not in known:
-            require_new_option(family, name, family)
+            require_new_option("measure", family, name, family)
             raise UserError(f"{family} has no option '{name}': {nearest(name, known)}")
     try:
         found = kind(**typed(kind, options))

@@ -9,6 +9,14 @@ from infoplane.options import Shape
 from infoplane.specs import Plugin
 
 
+def is_chain(architecture: Plugin, shortcut: Plugin) -> bool:
+    """Whether each sum is computed from the one before alone, so that no sum can know more of X than it."""
+    modules = registry.load("architecture", architecture.kind), registry.load("shortcut", shortcut.kind)
+    classes = (getattr(module, "Options", None) for module in modules)
+    pairs = zip(classes, (architecture, shortcut), strict=True)
+    return all(getattr(options(**plugin.options), "chain", True) for options, plugin in pairs if options)
+
+
 def build(architecture: Plugin, shortcut: Plugin, shape: Shape, classes: int, seed: int) -> nn.Module:
     """The untrained network, float32 on the CPU; the same seed gives the same weights on every machine.
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from infoplane.data.images import Split, read_split
 from infoplane.errors import UserError
+from infoplane.models.build import is_chain
 from infoplane.progress import progress
 from infoplane.provenance import made, versions
 from infoplane.specs import TrainSpec
@@ -160,6 +161,7 @@ class Run:
             "shape": list(self.images.shape),
             "classes": self.images.classes,
             "parameters": self.learner.parameters,
+            "chain": is_chain(self.specs[member].architecture, self.specs[member].shortcut),
             "steps": record.saved_steps,
             "batches_per_epoch": self.learner.batches_per_epoch,
             "status": "finished" if record.diverged_at is None else "diverged",

@@ -5,15 +5,16 @@ with any shortcut kind in place of the identity. Sizes are ours.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from torch import Tensor, nn
 
 from infoplane.models.patches import PatchEmbedding
-from infoplane.models.residual import Additions
+from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
 from infoplane.options import (
     Addition,
+    Norm,
     Places,
     ResidualOptions,
     Shape,
@@ -32,7 +33,7 @@ class Options(ResidualOptions):
     token_dim: Annotated[int, "hidden width of token mixing"] = 32
     channel_dim: Annotated[int, "hidden width of channel mixing"] = 64
     norm: Annotated[
-        Literal["pre", "post", "none"], "normalise the branch's input (pre), the sum (post), or neither"
+        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
     ] = "pre"
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Network(nn.Module):
             token_mixing = TokenMixing(embedding.tokens, options.token_dim)
             for part, branch in (("token", token_mixing), ("channel", mlp(dim, options.channel_dim))):
                 self.blocks.append(f"block{block}_{part}")
-                self.add_module(self.blocks[-1], add(branch, dim, norm=lambda: nn.LayerNorm(dim)))
+                self.add_module(self.blocks[-1], add(branch, dim, norm=nn.LayerNorm))
         self.norm = nn.LayerNorm(dim)
         self.readout = nn.Sequential()
         self.readout.add_module("z", Site())
@@ -85,8 +86,6 @@ class Network(nn.Module):
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # (batch, tokens, dim)
-        for name in self.blocks:
-            x = self.get_submodule(name)(x)
+        x = through(self, self.blocks, self.stem(x))  # (batch, tokens, dim)
         pooled = self.norm(x).mean(dim=1)  # (batch, dim)
         return self.logits(self.readout(pooled))

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from infoplane.models.nonlinearities import ACTIVATIONS
-from infoplane.models.residual import Additions
+from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Places, ResidualOptions, Shape, require_layers, require_positive
+from infoplane.options import Addition, Norm, Places, ResidualOptions, Shape, require_layers, require_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Options(ResidualOptions):
     layers_per_branch: Annotated[int, "linear layers in a branch, each followed by the activation"] = 2
     activation: Annotated[Literal["relu", "gelu", "tanh", "linear"], "the branch's activation"] = "relu"
     norm: Annotated[
-        Literal["pre", "post", "none"], "normalise the branch's input (pre), the sum (post), or neither"
+        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
     ] = "pre"
 
     def __post_init__(self) -> None:
@@ -45,12 +45,9 @@ class Network(nn.Module):
         for name in self.blocks:
             layers = [(nn.Linear(width, width), activation()) for _ in range(options.layers_per_branch)]
             branch = nn.Sequential(*(module for layer in layers for module in layer))
-            self.add_module(name, add(branch, width, norm=lambda: nn.LayerNorm(width)))
+            self.add_module(name, add(branch, width, norm=nn.LayerNorm))
         self.logits = nn.Sequential(nn.Linear(width, classes))
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # (batch, width)
-        for name in self.blocks:
-            x = self.get_submodule(name)(x)
-        return self.logits(x)
+        return self.logits(through(self, self.blocks, self.stem(x)))  # (batch, width) along the additions

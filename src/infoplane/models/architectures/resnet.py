@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from infoplane.models.residual import Additions, Match
+from infoplane.models.residual import Additions, Match, through
 from infoplane.models.sites import Site
 from infoplane.options import Addition, Places, ResidualOptions, Shape, require, require_layers, require_positive
 
@@ -75,7 +75,6 @@ class Network(nn.Module):
             for block in range(options.blocks):
                 stride = 2 if stage and not block else 1
                 inputs, width = width, width * stride
-                normed = inputs if options.norm == "pre" else width
                 name = f"block{stage * options.blocks + block + 1}"
                 self.blocks.append(name)
                 self.add_module(
@@ -83,9 +82,10 @@ class Network(nn.Module):
                     add(
                         Branch(inputs, width, stride),
                         width,
-                        norm=lambda channels=normed: nn.BatchNorm2d(channels),  # type: ignore[misc]
+                        norm=nn.BatchNorm2d,
                         channel_axis=1,
                         match=Match(stride, width - inputs) if stride > 1 else None,
+                        inputs=inputs,
                     ),
                 )
         self.readout = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -94,7 +94,4 @@ class Network(nn.Module):
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # (batch, width, height, width)
-        for name in self.blocks:
-            x = self.get_submodule(name)(x)
-        return self.logits(self.readout(x))
+        return self.logits(self.readout(through(self, self.blocks, self.stem(x))))  # (batch, width, height, width)

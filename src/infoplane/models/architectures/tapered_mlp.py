@@ -7,14 +7,13 @@ shortcut kinds are given x with its last features cut off, or zeros added, where
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infoplane.models.nonlinearities import ACTIVATIONS
-from infoplane.models.residual import Additions
+from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
 from infoplane.options import Addition, Places, ResidualOptions, Shape, require
 
@@ -63,14 +62,10 @@ class Network(nn.Module):
         self.blocks = [f"block{index + 1}" for index in range(len(options.widths))]
         for name, width in zip(self.blocks, options.widths, strict=True):
             branch = nn.Sequential(layer(before, width), ACTIVATIONS[options.activation]())
-            normed = before if options.norm == "pre" else width
-            self.add_module(name, add(branch, width, partial(nn.LayerNorm, normed), match=MatchFeatures(width)))
+            self.add_module(name, add(branch, width, nn.LayerNorm, match=MatchFeatures(width), inputs=before))
             before = width
         self.logits = nn.Sequential(layer(before, classes))
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.flatten(x)  # (batch, inputs)
-        for name in self.blocks:
-            x = self.get_submodule(name)(x)  # (batch, width)
-        return self.logits(x)
+        return self.logits(through(self, self.blocks, self.flatten(x)))  # (batch, inputs), then (batch, width)

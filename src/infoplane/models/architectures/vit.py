@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infoplane.models.patches import PatchEmbedding
-from infoplane.models.residual import Additions
+from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
 from infoplane.options import (
     Addition,
+    Norm,
     Places,
     ResidualOptions,
     Shape,
@@ -35,14 +36,23 @@ class Options(ResidualOptions):
     heads: Annotated[int, "attention heads"] = 4
     mlp_ratio: Annotated[int, "hidden width of the MLP as a multiple of dim"] = 2
     pool: Annotated[Literal["mean", "cls"], "read-out: the mean of the tokens, or a class token"] = "mean"
+    values: Annotated[
+        Literal["own", "first"],
+        "what attention mixes: its own values, or their mean with the first attention's (ResFormer, arXiv:2410.17897)",
+    ] = "own"
     norm: Annotated[
-        Literal["pre", "post", "none"], "normalise the branch's input (pre), the sum (post), or neither"
+        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
     ] = "pre"
 
     def __post_init__(self) -> None:
         require_positive(self, "patch", "dim", "heads", "mlp_ratio")
         require_layers(self, "blocks")
+        require(self.values in ("own", "first"), f"values must be own or first, got {self.values}")
         require(self.dim % self.heads == 0, f"heads ({self.heads}) must divide dim ({self.dim})")
+
+    @property
+    def chain(self) -> bool:
+        return self.values == "own"
 
     def check(self, shape: Shape) -> None:
         require_patches(self.patch, shape)
@@ -54,12 +64,26 @@ class Options(ResidualOptions):
         return {"stem": tokens, **additions, "readout": (self.dim,), "logits": (classes,)}
 
 
+class FirstValues:
+    """The values of a forward pass's first attention, for those after it; emptied after every pass."""
+
+    def __init__(self) -> None:
+        self.values: Tensor | None = None
+
+    def mixed(self, values: Tensor) -> Tensor:
+        """The mean of the first values and these; the first themselves as they are."""
+        if self.values is None:
+            self.values = values
+            return values
+        return (self.values + values) / 2
+
+
 class Attention(nn.Module):
     """Multi-head self-attention (their appendix A): (batch, tokens, dim) to the same."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, first: FirstValues | None) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.first = heads, first
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.output = nn.Linear(dim, dim)
 
@@ -68,6 +92,8 @@ class Attention(nn.Module):
         q, k, v = (
             self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         )  # each (batch, heads, tokens, dim / heads)
+        if self.first is not None:
+            v = self.first.mixed(v)
         mixed = F.scaled_dot_product_attention(q, k, v)
         return self.output(mixed.transpose(1, 2).reshape(batch, tokens, dim))
 
@@ -77,6 +103,7 @@ class Network(nn.Module):
         super().__init__()
         dim = options.dim
         self.pool = options.pool
+        self.first = FirstValues() if options.values == "first" else None
         self.embedding = PatchEmbedding(shape, options.patch, dim)
         tokens = self.embedding.tokens + (self.pool == "cls")
         self.cls = nn.Parameter(torch.zeros(1, 1, dim)) if self.pool == "cls" else None
@@ -88,9 +115,9 @@ class Network(nn.Module):
             mlp = nn.Sequential(
                 nn.Linear(dim, options.mlp_ratio * dim), nn.GELU(), nn.Linear(options.mlp_ratio * dim, dim)
             )
-            for part, branch in (("attention", Attention(dim, options.heads)), ("mlp", mlp)):
+            for part, branch in (("attention", Attention(dim, options.heads, self.first)), ("mlp", mlp)):
                 self.blocks.append(f"block{block}_{part}")
-                self.add_module(self.blocks[-1], add(branch, dim, norm=lambda: nn.LayerNorm(dim)))
+                self.add_module(self.blocks[-1], add(branch, dim, norm=nn.LayerNorm))
         self.readout = nn.Sequential(nn.LayerNorm(dim))
         self.readout.add_module("z", Site())
         self.logits = nn.Sequential(nn.Linear(dim, classes))
@@ -100,8 +127,8 @@ class Network(nn.Module):
         x = self.embedding(x)  # (batch, tokens, dim)
         if self.cls is not None:
             x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1)
-        x = self.stem(x + self.positions)
-        for name in self.blocks:
-            x = self.get_submodule(name)(x)
+        x = through(self, self.blocks, self.stem(x + self.positions))
+        if self.first is not None:
+            self.first.values = None
         pooled = x.mean(dim=1) if self.cls is None else x[:, 0]  # (batch, dim)
         return self.logits(self.readout(pooled))

@@ -8,13 +8,13 @@ fan-in of the whole matrix sets the scale of both.
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from infoplane.models.pointwise import PointwiseLinear
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: None, place: Place) -> None:
         super().__init__()
         self.from_x = PointwiseLinear(place.features, place.channel_axis)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from infoplane.models.pointwise import PointwiseLinear, per_channel
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Options:
     bias: Annotated[float, "where b starts; a negative value passes x through at first"] = -1.0
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: Options, place: Place) -> None:
         super().__init__()
         self.gate = PointwiseLinear(place.features, place.channel_axis)

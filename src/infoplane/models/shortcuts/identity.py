@@ -1,11 +1,11 @@
 """s = x: the identity shortcut (He et al. 2016, arXiv:1512.03385)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: None, place: Place) -> None:
         super().__init__()
 

@@ -1,13 +1,13 @@
 """No shortcut: z = f, a plain network of the same branches."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 PARTS = ("f", "z")
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: None, place: Place) -> None:
         super().__init__()
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from infoplane.models.pointwise import PointwiseLinear
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Options:
     ] = "random"
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: Options, place: Place) -> None:
         super().__init__()
         self.projection = PointwiseLinear(place.features, place.channel_axis, options.init)

@@ -6,10 +6,10 @@ ReZero (Bachlechner et al. 2020, arXiv:2003.04887), equation 2.
 import torch
 from torch import Tensor, nn
 
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: None, place: Place) -> None:
         super().__init__()
         self.alpha = nn.Parameter(torch.zeros(()))

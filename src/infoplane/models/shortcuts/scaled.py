@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Options:
     alpha: Annotated[float, "what x is multiplied by"] = 0.5
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: Options, place: Place) -> None:
         super().__init__()
         self.alpha = options.alpha

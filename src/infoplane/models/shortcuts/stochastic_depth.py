@@ -7,10 +7,10 @@ probability falls linearly with depth from 1 to its final value (their equation 
 from dataclasses import dataclass
 from typing import Annotated
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from infoplane.models.draws import uniform
-from infoplane.models.residual import Place
+from infoplane.models.residual import Kind, Place
 from infoplane.options import require
 
 
@@ -22,7 +22,7 @@ class Options:
         require(0 < self.survival <= 1, f"survival must be in (0, 1], got {self.survival}")
 
 
-class Shortcut(nn.Module):
+class Shortcut(Kind):
     def __init__(self, options: Options, place: Place) -> None:
         super().__init__()
         self.survival = 1 - place.depth * (1 - options.survival)

@@ -2,7 +2,8 @@
 // The network as a picture: input at the bottom, a bar per shortcut in every block for the value of Z-X.
 function diagram(svg, legend, data, { hover, pin }) {
   const WIDTH = 260, BOX = 132, LEFT = 18, CENTRE = LEFT + BOX / 2, MOST = 4;
-  const GLYPHS = { projection: "W", scaled: "α", gated: "t", dense: "[ ; ]", stochastic_depth: "p", rezero: "0" };
+  const GLYPHS = { projection: "W", scaled: "α", gated: "t", dense: "[ ; ]", stochastic_depth: "p", rezero: "0",
+    reversible: "⇄", momentum: "v", decayed: "a", orthogonal: "⊥", attention: "σ", depth_average: "Σ", hyper: "H" };
   const BLOCK = /^(block|layer|stage)\D?\d/;
   const boxes = new Map();
 
