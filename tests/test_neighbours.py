@@ -247,11 +247,13 @@ def test_odd_classes() -> None:
         assert function(z, torch.zeros_like(labels))[::2] == (0.0, "one class")
         assert function(torch.ones(60), labels)[::2] == (0.0, "constant")
     labels[0] = 5
-    assert ross_information(z, labels).note == "classes of one sample left out"
+    assert ross_information(z, labels).note == "classes of one sample left out: 1 of 60 samples"
     with pytest.raises(UserError, match="a class of 1 samples is too small"):
         entropy_class_information(z, labels)
     with pytest.raises(UserError, match="no class has two samples"):
         ross_information(z, torch.arange(60))
+    with pytest.raises(UserError, match="only one class has two samples"):
+        ross_information(z, torch.arange(60).clamp(min=1))
 
 
 # The family

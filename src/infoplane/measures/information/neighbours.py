@@ -98,16 +98,17 @@ def ross_information(z: Tensor, labels: Tensor, k: int = 3, scores: bool = True)
 def ross_terms(z: Tensor, labels: Tensor, k: int) -> tuple[Tensor, list[str]]:
     """One term per sample, of mean I(Z;Y), NaN for the only sample of a class, and notes; z: (n, d), as it is.
 
-    labels: whole numbers from 0 on. Raises `UserError` where no class has two samples.
+    labels: whole numbers from 0 on. Raises `UserError` where fewer than two classes have two samples.
     """
     notes: list[str] = []
     kept = labels.bincount()[labels] > 1
     if not bool(kept.all()):
-        if not bool(kept.any()):
-            raise UserError("no class has two samples: I(Z;Y) cannot be estimated from neighbours within a class.")
+        if (several := len(labels[kept].unique())) < 2:
+            classes = "only one class has" if several else "no class has"
+            raise UserError(f"{classes} two samples: I(Z;Y) cannot be estimated from neighbours within a class.")
         some, notes = ross_terms(z[kept].contiguous(), labels[kept], k)
         return torch.full_like(z[:, 0], torch.nan).masked_scatter(kept, some), [
-            "classes of one sample left out",
+            f"classes of one sample left out: {int((~kept).sum())} of {len(kept)} samples",
             *notes,
         ]
     n = len(z)
