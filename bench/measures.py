@@ -24,11 +24,11 @@ from torch import Tensor, nn
 
 from infoplane import registry
 from infoplane.activations.file import ActivationsFile
-from infoplane.data.images import read_split
-from infoplane.measures.subject import network_input
+from infoplane.data.samples import read_split
 from infoplane.measures.targets import prepare
 from infoplane.models.build import build
 from infoplane.models.sites import reading
+from infoplane.options import image, vector
 from infoplane.specs import Plugin
 
 SPLITS, STOPPING = 5, 0.1
@@ -55,7 +55,7 @@ def from_files(activations: list[Path], held_out: Path, pairs: int) -> Case:
         for path, file, step, site in chosen
     }
     source = f"{len(files)} runs on {split.metadata['name']}"
-    return Case(source, network_input(split), np.array(split.labels), arrays)
+    return Case(source, split.as_read("x"), np.array(split["y"]), arrays)
 
 
 def untrained(pairs: int, n: int = 400) -> Case:
@@ -66,7 +66,7 @@ def untrained(pairs: int, n: int = 400) -> Case:
     x = (digits.images[:n, None] - digits.images.mean()) / digits.images.std()
     arrays: dict[str, np.ndarray] = {}
     for seed in range(pairs):
-        network = build(Plugin("resnet"), Plugin("none"), (1, 8, 8), 10, seed)
+        network = build(Plugin("resnet"), Plugin("none"), image(1, 8, 8), vector(10), seed)
         with torch.no_grad(), reading(network) as seen:
             network(torch.as_tensor(x, dtype=torch.float32))
             arrays |= {f"{name} of seed {seed}": value.numpy() for name, value in seen.items() if name.endswith(".z")}

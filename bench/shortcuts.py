@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python bench/shortcuts.py [--steps 20] [--repeats 5] [--output bench/results/shortcuts.json]
 
-The networks of config/experiments/shortcuts2026.yaml, one image batch of 64 digits-sized images, forward, backward and an AdamW
-step. All kinds of an architecture take turns in one process; the best of the repeats counts for each, in processor time.
+The networks of config/experiments/shortcuts2026.yaml, one image batch of 64 digits-sized images, forward, backward and an
+AdamW step. All kinds of an architecture take turns in one process; the best of the repeats counts for each, in
+processor time.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from torch import nn
 
 from infoplane import registry
 from infoplane.models.build import build
+from infoplane.options import image, vector
 from infoplane.specs import Plugin
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -49,7 +51,8 @@ def main() -> None:
     rows = []
     for architecture, options in ARCHITECTURES.items():
         networks = {
-            kind: build(Plugin(architecture, options), Plugin(kind), SHAPE, CLASSES, seed=0).train() for kind in kinds
+            kind: build(Plugin(architecture, options), Plugin(kind), image(*SHAPE), vector(CLASSES), seed=0).train()
+            for kind in kinds
         }
         optimizers = {kind: torch.optim.AdamW(network.parameters(), 1e-3) for kind, network in networks.items()}
         best = dict.fromkeys(kinds, float("inf"))

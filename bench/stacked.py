@@ -24,12 +24,13 @@ from hardware import hardware
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from infoplane.data.images import Split
-from infoplane.data.prepare import channel_statistics
+from infoplane.data.prepare import mean_and_deviation
+from infoplane.data.samples import Split
 from infoplane.models.build import build
+from infoplane.options import image, label, vector
 from infoplane.specs import CheckpointSpec, Plugin, StackSpec, TrainingSpec
 from infoplane.training import optimizer as optimizers
-from infoplane.training.learner import LAYOUT, Learner, Solo
+from infoplane.training.learner import Learner, Solo, layout
 from infoplane.training.stack import Stack
 
 RATE = 4e-4
@@ -86,9 +87,11 @@ def split(case: Case, samples: int) -> Split:
     brightest = 64 + 192 * labels[:, None] // case.classes
     pixels = (random.random((samples, int(np.prod(case.shape)))) * brightest).astype(np.uint8)
     pixels = pixels.reshape(samples, *case.shape)
-    mean, std = channel_statistics(pixels)
-    about = {"shape": list(case.shape), "classes": case.classes, "mean": mean, "std": std}
-    return Split(pixels, labels, np.arange(samples), about)
+    fields = {"x": image(*case.shape), "y": label(case.classes)}
+    mean, std = mean_and_deviation(pixels, fields["x"])
+    declared = {name: one.to_dict() for name, one in fields.items()}
+    about = {"fields": declared, "mean": {"x": mean}, "std": {"x": std}}
+    return Split({"x": pixels, "y": labels}, np.arange(samples), about)
 
 
 class PlainLoop:
@@ -96,12 +99,13 @@ class PlainLoop:
 
     def __init__(self, spec: StackSpec, seed: int, images: Split, device: torch.device) -> None:
         self.device = device
-        network = build(spec.architecture, spec.shortcut, images.shape, images.classes, seed)
-        self.network = network.to(device, memory_format=LAYOUT)  # type: ignore[call-overload]
+        fields = images.fields
+        network = build(spec.architecture, spec.shortcut, fields["x"], vector(fields["y"].classes or 0), seed)
+        self.network = network.to(device, memory_format=layout(fields["x"]))  # type: ignore[call-overload]
         self.optimizer = optimizers.make(list(self.network.parameters()), spec.training)
-        pixels = torch.from_numpy(images.pixels / np.float32(255))
-        mean, std = (torch.from_numpy(values)[:, None, None] for values in (images.mean, images.std))
-        data = TensorDataset((pixels - mean) / std, torch.from_numpy(images.labels))
+        pixels = torch.from_numpy(images["x"] / np.float32(255))
+        mean, std = (torch.from_numpy(values) for values in (images.mean("x"), images.std("x")))
+        data = TensorDataset((pixels - mean) / std, torch.from_numpy(images["y"]))
         order = torch.Generator().manual_seed(seed)
         size, pinned = spec.training.batch_size, device.type == "cuda"
         self.loader = DataLoader(data, size, shuffle=True, drop_last=True, generator=order, pin_memory=pinned)

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from infoplane.data.idx import FILES
-from infoplane.data.images import SPLITS
 from infoplane.data.prepare import prepare
+from infoplane.data.samples import SPLITS
 from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
 

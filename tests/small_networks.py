@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from infoplane.models.build import build
 from infoplane.models.residual import ResidualAddition
+from infoplane.options import image, vector
 from infoplane.specs import Plugin
 
 SHAPE = (3, 8, 8)
@@ -25,7 +26,7 @@ def images(n: int = 4) -> Tensor:
 
 def network(architecture: str, kind: str, more: dict[str, Any] | None = None, **options: Any) -> nn.Module:
     plugin = Plugin(architecture, OPTIONS[architecture] | (more or {}))
-    return build(plugin, Plugin(kind, options), SHAPE, 5, seed=0)
+    return build(plugin, Plugin(kind, options), image(*SHAPE), vector(5), seed=0)
 
 
 def additions(of: nn.Module) -> list[ResidualAddition]:

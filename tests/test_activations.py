@@ -12,11 +12,12 @@ import torch
 from infoplane.activations import dump as dump_module
 from infoplane.activations.dump import dump
 from infoplane.activations.file import ActivationsFile
-from infoplane.data.images import read_split
 from infoplane.data.resident import ResidentSplit
+from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
+from infoplane.options import image, vector
 from infoplane.registry import names
 from infoplane.specs import ActivationsSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
@@ -57,12 +58,12 @@ def test_values_are_the_networks_own(
     file = dumped(run, splits, tmp_path / "a.parquet")
     saved = CheckpointFile(run)
     made = TrainSpec.from_dict(saved.metadata["spec"])
-    network = build(made.architecture, made.shortcut, (1, 8, 8), 10, seed=99)
+    network = build(made.architecture, made.shortcut, image(1, 8, 8), vector(10), seed=99)
     network.load_state_dict(saved.load(saved.steps[-1]))
     train_images = ResidentSplit(read_split(splits["train"]), CPU)
     held_out = ResidentSplit(read_split(splits["held_out"]), CPU)
     with torch.no_grad():
-        logits = recalibrated(network, train_images.normalised(slice(128)))(held_out.normalised(slice(None)))
+        logits = recalibrated(network, train_images.read("x", slice(128)))(held_out.read("x", slice(None)))
     site = next(site for site in file.sites if site.column == "logits.z")
     assert file.steps == saved.steps
     assert np.allclose(file.read(file.steps[-1], site), logits.numpy(), atol=1e-6)
@@ -163,7 +164,7 @@ def test_image_noise_is_new_at_every_checkpoint_and_the_same_every_time(
         for name, weight in saved.load(step).items():
             assert torch.equal(weight, saved.load(0)[name]), name
     file = dumped(run, splits, tmp_path / "a.parquet", image_noise=0.5, sites=["stem.z"])
-    held_out = ResidentSplit(read_split(splits["held_out"]), CPU).normalised(slice(None))
+    held_out = ResidentSplit(read_split(splits["held_out"]), CPU).read("x", slice(None))
     weight, bias = (saved.load(0)[f"stem.1.{name}"] for name in ("weight", "bias"))
     clean = held_out.flatten(1) @ weight.T + bias
     found = [file.read(step, file.sites[0]) - clean.numpy() for step in saved.steps]

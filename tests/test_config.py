@@ -63,7 +63,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"architectures": {"resnet": {"width": 0}}}, "architectures.resnet: width must be at least 1, got 0"),
     (
         {"architectures": {"vit": {"patch": 3}}},
-        "vit: patch 3 does not divide the images' height and width, 8x8; the images of 'digits' are 1x8x8 (channels",
+        "vit: patch 3 does not divide the images' height and width, 8x8; the inputs of 'digits' are 1x8x8 (channels",
     ),
     ({"architectures": {"resnet": {"stages": 5}}}, "which 8x8 images do not allow"),
     ({"architectures": {"vit": {"heads": 5}}}, "architectures.vit: heads (5) must divide dim (32)"),
@@ -217,7 +217,7 @@ def sources(script: str, *plugins: tuple[registry.Role, str]) -> set[str]:
 
 def test_a_stage_is_stale_by_what_it_imports() -> None:
     train = sources("train", ("architecture", "resnet"), ("shortcut", "identity"))
-    assert {"train.py", "training/run.py", "models/residual.py", "data/images.py"} <= train
+    assert {"train.py", "training/run.py", "models/residual.py", "data/samples.py"} <= train
     assert {"models/architectures/resnet.py", "models/shortcuts/identity.py"} <= train
     others = ("measures/", "charts/", "config/", "activations/", "models/architectures/vit", "models/shortcuts/none")
     assert not [path for path in train if path.startswith((*others, "devices", "progress", "errors"))]

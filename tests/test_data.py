@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from data_sources import LOCAL, SAMPLES, paths
 
 from infoplane import registry
-from infoplane.data.images import SPLITS, Images, Split, read_split
-from infoplane.data.prepare import channel_statistics, prepare
+from infoplane.data.prepare import mean_and_deviation, prepare
+from infoplane.data.samples import SPLITS, Samples, Split, read_split
 from infoplane.data.stratify import largest_remainder, stratified_split
+from infoplane.options import image
 from infoplane.specs import DataSpec, Plugin
 
 
@@ -41,9 +43,10 @@ def split_up(spec: DataSpec, tmp_path: Path, to: str = "out") -> dict[str, Split
 def test_options_are_known_without_reading_or_importing(source: Plugin) -> None:
     light = registry.options_class("data set", source.kind)(**source.options)
     real = registry.load("data set", source.kind).Options(**source.options)
-    assert light.shape == real.shape and light.classes == real.classes
-    channels, height, width = light.shape
-    assert channels in (1, 3) and height > 0 and width > 0 and light.classes >= 2
+    assert {name: one.to_dict() for name, one in light.fields.items()} == {
+        name: one.to_dict() for name, one in real.fields.items()
+    }
+    assert next(iter(light.fields)) == "x" and "y" in light.fields
     assert light.size is None or light.size > 0
 
 
@@ -52,30 +55,33 @@ def test_splits_are_exact_disjoint_and_faithful(source: Plugin, tmp_path: Path) 
     splits = split_up(spec, tmp_path)
     module = registry.load("data set", source.kind)
     options = module.Options(**source.options)
-    images: Images = module.load(options, tmp_path / "datasets")
-    everything = len(images.labels)
+    images: Samples = module.load(options, tmp_path / "datasets")
+    everything = len(images)
 
-    sizes = {name: len(split.labels) for name, split in splits.items()}
+    sizes = {name: len(split) for name, split in splits.items()}
     assert sizes == {"train": everything - 24, "validation": 11, "held_out": 13}
     index = np.concatenate([split.index for split in splits.values()])
     assert np.array_equal(np.sort(index), np.arange(everything))
     for name, split in splits.items():
-        assert split.pixels.dtype == np.uint8 and split.pixels.shape == (len(split.labels), *options.shape)
-        assert np.array_equal(split.pixels, images.pixels[split.index])
-        assert np.array_equal(split.labels, images.labels[split.index])
-        assert split.shape == options.shape and split.classes == options.classes
+        assert list(split.fields) == list(options.fields)
+        for field, declared in options.fields.items():
+            assert split[field].dtype == declared.dtype and split[field].shape == (len(split), *declared.shape)
+            assert np.array_equal(split[field], images[field][split.index])
+            names = images.names.get(field, declared.names)
+            assert split.fields[field] == replace(declared, names=names)
         assert split.metadata["name"] == source.kind and split.metadata["split"] == name
         said = split.metadata["source"]
         assert said.startswith(f"{source.kind}: ") and said.endswith("."), (
             f"the source of the images is a sentence that begins with '{source.kind}: ' and ends with a full stop"
         )
         assert DataSpec.from_dict(split.metadata["spec"]) == spec
-        names = split.metadata["class_names"]
-        assert names is None or len(names) == options.classes
-    train = splits["train"].pixels / 255
-    for split in splits.values():
-        np.testing.assert_allclose(split.mean, train.mean((0, 2, 3)), rtol=1e-6)
-        np.testing.assert_allclose(split.std, train.std((0, 2, 3)), rtol=1e-6)
+    for field, declared in options.fields.items():
+        if declared.classes is None:
+            train = splits["train"].as_read(field)
+            over = (0, *(axis + 1 for axis, size in enumerate(declared.statistics) if size == 1))
+            scaled = declared.scale == "per_channel"
+            np.testing.assert_allclose(train.mean(over), 0, atol=1e-5 if scaled else np.inf)
+            np.testing.assert_allclose(train.std(over), 1, rtol=1e-5 if scaled else np.inf)
 
 
 def test_a_spec_gives_the_same_bytes_twice_and_another_seed_gives_others(source: Plugin, tmp_path: Path) -> None:
@@ -144,7 +150,7 @@ def test_the_head_of_a_split_is_mixed_where_the_source_is_sorted() -> None:
 def test_statistics_of_a_constant_channel_only_centre_it() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2500, 2, 3, 5), np.uint8)
     pixels[:, 1] = 51
-    mean, std = channel_statistics(pixels)
+    mean, std = mean_and_deviation(pixels, image(2, 3, 5))
     np.testing.assert_allclose(mean, [pixels[:, 0].mean() / 255, 0.2], rtol=1e-12)
     np.testing.assert_allclose(std, [pixels[:, 0].std() / 255, 1.0], rtol=1e-12)
 
@@ -157,11 +163,11 @@ def test_digits_are_those_of_scikit_learn_wherever_their_file_lies(monkeypatch: 
 
     module = registry.load("data set", "digits")
     quick = module.load(module.Options(), Path("unused"))
-    assert np.array_equal(quick.pixels[:, 0], np.rint(load_digits().images * 255 / 16))
-    assert np.array_equal(quick.labels, load_digits().target)
+    assert np.array_equal(np.asarray(quick["x"])[:, 0], np.rint(load_digits().images * 255 / 16))
+    assert np.array_equal(quick["y"], load_digits().target)
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     slow = module.load(module.Options(), Path("unused"))
-    assert np.array_equal(quick.pixels, slow.pixels) and np.array_equal(quick.labels, slow.labels)
+    assert np.array_equal(quick["x"], slow["x"]) and np.array_equal(quick["y"], slow["y"])
 
 
 def test_the_job_on_digits_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -178,4 +184,4 @@ def test_the_job_on_digits_imports_nothing_heavy(tmp_path: Path) -> None:
     for split, path in paths(tmp_path).items():
         arguments += [f"--{split.replace('_', '-')}", path]
     subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
-    assert len(read_split(tmp_path / "held_out.parquet").labels) == 400
+    assert len(read_split(tmp_path / "held_out.parquet")) == 400

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from infoplane import registry
-from infoplane.data.images import read_split
 from infoplane.data.prepare import prepare
+from infoplane.data.samples import read_split
 from infoplane.data.shards import open_shards
 from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
@@ -86,7 +86,7 @@ def test_an_image_of_another_size_says_what_to_set(tmp_path: Path) -> None:
 def test_a_label_out_of_range_is_named_by_shard_and_row(label: int, tmp_path: Path) -> None:
     write_shard(tmp_path / "s" / "0.parquet", good_images(8), [0, 1] * 4)
     path = write_shard(tmp_path / "s" / "1.parquet", good_images(4), [0, 1, label, 1])
-    assert refused_shard(tmp_path) == f"row 2 of {path} has the label {label}, outside 0..1."
+    assert refused_shard(tmp_path) == f"row 2 of {path} has the class {label} in 'y', outside 0..1."
 
 
 def test_labels_that_are_missing_or_no_integers(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_column_that_is_there_twice(name: str, tmp_path: Path) -> None:
 
 def test_a_label_that_is_too_large_for_a_class_is_not_made_smaller(tmp_path: Path) -> None:
     write_shard(tmp_path / "s" / "0.parquet", good_images(4), pa.array([0, 1, 2**64 - 1, 1], pa.uint64()))
-    assert "has the label 9223372036854775807, outside 0..1" in refused_shard(tmp_path)
+    assert "has the class 9223372036854775807 in 'y', outside 0..1" in refused_shard(tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0, 100, -9])

@@ -22,9 +22,9 @@ from data_sources import (
 )
 
 from infoplane import registry
-from infoplane.data.images import Images
 from infoplane.data.prepare import prepare
-from infoplane.options import NoOptions
+from infoplane.data.samples import Samples
+from infoplane.options import NoOptions, image, label
 from infoplane.specs import DataSpec, Plugin
 
 DIGITS = DataSpec(Plugin("digits"), held_out=400, validation=197, train=None, seed=0)
@@ -174,7 +174,7 @@ def test_images_of_another_shape_than_declared(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(registry.load("data set", "mnist").Options, "size", 60)
     write_idx(tmp_path / "datasets" / "MNIST" / "raw", *some_images(60, (1, 8, 8), 10))
     message = refused(tmp_path, "mnist")
-    assert "uint8 images of shape (60, 1, 8, 8), expected uint8 of shape (60, 1, 28, 28)" in message
+    assert "x holds uint8 of shape (60, 1, 8, 8), expected uint8 of shape (60, 1, 28, 28)" in message
 
 
 def test_fewer_samples_than_the_official_files_hold(tmp_path: Path) -> None:
@@ -187,7 +187,10 @@ def test_a_label_out_of_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     pixels, labels = some_images(60, (1, 28, 28), 10)
     labels[[7, 9]] = 10
     write_idx(tmp_path / "datasets" / "MNIST" / "raw", pixels, labels)
-    assert refused(tmp_path, "mnist") == "sample 7 has the label 10, outside 0..9, and 1 more samples are outside too."
+    assert (
+        refused(tmp_path, "mnist")
+        == "sample 7 has the class 10 in 'y', outside 0..9, and 1 more samples are outside too."
+    )
 
 
 def test_cifar_files_that_are_cut_short_or_missing(tmp_path: Path) -> None:
@@ -236,12 +239,13 @@ def test_a_cifar_archive_that_holds_something_else(
 )
 def test_a_plug_in_that_breaks_its_word(pixels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Options(NoOptions):
-        shape, classes, size = (1, 8, 8), 5, None
+        fields, size = {"x": image(1, 8, 8), "y": label(5)}, None
 
-    images = Images(pixels, np.arange(50) % 5, None, "made: here.")
+    images = Samples({"x": pixels, "y": np.arange(50) % 5}, "made: here.")
     module = SimpleNamespace(Options=Options, load=lambda options, folder: images)
     monkeypatch.setattr(registry, "load", lambda role, kind: module)
-    assert "expected uint8 of shape (50, 1, 8, 8)" in refused(tmp_path, "made")
+    said = refused(tmp_path, "made")
+    assert "x holds" in said or "y holds int64 of shape (50,), expected int64 of shape (49,)" in said
 
 
 # Split files

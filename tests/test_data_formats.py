@@ -21,7 +21,7 @@ from infoplane.data import torchvision_shim
 from infoplane.data.cifar import load_cifar
 from infoplane.data.download import Remote, fetch
 from infoplane.data.idx import FILES
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.errors import UserError
 
 
@@ -30,7 +30,7 @@ def test_idx_pools_training_and_test_images_in_order(tmp_path: Path) -> None:
     pixels, labels = some_images(SAMPLES, (1, 28, 28), 10)
     write_idx(tmp_path / "FashionMNIST" / "raw", pixels, labels)
     images = module.load(module.Options(), tmp_path)
-    assert np.array_equal(images.pixels, pixels) and np.array_equal(images.labels, labels)
+    assert np.array_equal(images["x"], pixels) and np.array_equal(images["y"], labels)
 
 
 def test_idx_reads_the_compressed_files_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_idx_reads_the_compressed_files_as_published(tmp_path: Path, monkeypatch
     pixels, labels = some_images(SAMPLES, (1, 28, 28), 10)
     monkeypatch.setattr(module, "MD5S", write_idx(tmp_path / "MNIST" / "raw", pixels, labels, compress=True))
     images = module.load(module.Options(), tmp_path)
-    assert np.array_equal(images.pixels, pixels) and np.array_equal(images.labels, labels)
+    assert np.array_equal(images["x"], pixels) and np.array_equal(images["y"], labels)
 
 
 @pytest.mark.parametrize("labels", ["fine", "coarse"])
@@ -48,9 +48,9 @@ def test_cifar100_has_two_labels(labels: str, tmp_path: Path) -> None:
     pixels, coarse = some_images(SAMPLES, (3, 32, 32), 20)
     options = module.Options(labels=labels)
     images = module.load(options, tmp_path)
-    assert np.array_equal(images.pixels, pixels)
-    assert np.array_equal(images.labels, coarse if labels == "coarse" else coarse * 5 + 3)
-    assert images.class_names is not None and len(images.class_names) == options.classes
+    assert np.array_equal(images["x"], pixels)
+    assert np.array_equal(images["y"], coarse if labels == "coarse" else coarse * 5 + 3)
+    assert len(images.names["y"]) == options.fields["y"].classes
 
 
 def test_cifar_archive_is_read_where_it_lies_without_unpacking(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_cifar_archive_is_read_where_it_lies_without_unpacking(tmp_path: Path) -
     path, md5 = make_archive(module, tmp_path)
     images = load_cifar(tmp_path, "cifar10", replace(module.ARCHIVE, md5=md5))
     pixels, labels = some_images(SAMPLES, (3, 32, 32), 10)
-    assert np.array_equal(images.pixels, pixels) and np.array_equal(images.labels, labels)
+    assert np.array_equal(images["x"], pixels) and np.array_equal(images["y"], labels)
     assert sorted(p.name for p in tmp_path.iterdir()) == [path.name, "unpacked"]
 
 
@@ -94,14 +94,14 @@ def test_mnist_is_downloaded_once_from_the_first_mirror_that_answers(
     monkeypatch.setattr(module, "MD5S", write_idx(root, pixels, labels, compress=True))
     monkeypatch.setattr(module, "MIRRORS", (f"{address}nowhere/", address))
     images = module.load(module.Options(), tmp_path / "datasets")
-    assert np.array_equal(images.pixels, pixels) and np.array_equal(images.labels, labels)
+    assert np.array_equal(images["x"], pixels) and np.array_equal(images["y"], labels)
     raw = tmp_path / "datasets" / "MNIST" / "raw"
     assert sorted(p.name for p in raw.iterdir()) == sorted(f"{file}.gz" for file in FILES)
 
     for file in root.iterdir():
         file.unlink()
     again = module.load(module.Options(), tmp_path / "datasets")
-    assert np.array_equal(again.pixels, pixels)
+    assert np.array_equal(again["x"], pixels)
 
 
 def test_cifar10_is_downloaded(tmp_path: Path, server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_cifar10_is_downloaded(tmp_path: Path, server: tuple[Path, str], monkeyp
     monkeypatch.setattr("infoplane.data.cifar.PUBLISHER", address)
     monkeypatch.setattr(module, "ARCHIVE", replace(module.ARCHIVE, md5=md5))
     images = module.load(module.Options(), tmp_path / "datasets")
-    assert np.array_equal(images.pixels, some_images(SAMPLES, (3, 32, 32), 10)[0])
+    assert np.array_equal(images["x"], some_images(SAMPLES, (3, 32, 32), 10)[0])
 
 
 def test_a_download_that_is_not_the_official_file_is_not_kept(tmp_path: Path, server: tuple[Path, str]) -> None:
@@ -165,7 +165,7 @@ def test_the_shim_declares_an_operator_only_for_exactly_its_error(monkeypatch: p
 # Encoded images
 
 
-def load_parquet(**options: Any) -> Images:
+def load_parquet(**options: Any) -> Samples:
     module = registry.load("data set", "image_parquet")
     return module.load(module.Options(**options), Path("unused"))  # type: ignore[no-any-return]
 
@@ -180,10 +180,10 @@ def test_shards_are_read_as_pillow_reads_them(kind: str, column: str, struct: bo
     images = load_parquet(path=str(tmp_path), side=8)
     rows = np.random.default_rng(0).permutation(1500)[:900]
     expected = [np.asarray(Image.open(io.BytesIO(encoded[row] or b""))).transpose(2, 0, 1) for row in rows]
-    assert np.array_equal(images.pixels[rows], expected)
-    assert np.array_equal(images.labels, labels)
+    assert np.array_equal(images["x"][rows], expected)
+    assert np.array_equal(images["y"], labels)
     if kind == "PNG":
-        assert np.array_equal(images.pixels[rows], pixels[rows])
+        assert np.array_equal(images["x"][rows], pixels[rows])
     assert images.locate(1101) == f"row 1 of {tmp_path / '1.parquet'}"
 
 
@@ -193,25 +193,25 @@ def test_a_glob_picks_shards(tmp_path: Path) -> None:
     write_shard(tmp_path / "a" / "train-0.parquet", encoded, [0, 1, 0, 1])
     write_shard(tmp_path / "b" / "train-1.parquet", encoded, [1, 1, 1, 1])
     write_shard(tmp_path / "b" / "test-0.parquet", encoded, [0, 0, 0, 0])
-    assert load_parquet(path=f"{tmp_path}/*/train-*.parquet", side=8).labels.tolist() == [0, 1, 0, 1, 1, 1, 1, 1]
-    assert load_parquet(path=f"{tmp_path}/b/test-0.parquet", side=8).labels.tolist() == [0, 0, 0, 0]
+    assert load_parquet(path=f"{tmp_path}/*/train-*.parquet", side=8)["y"].tolist() == [0, 1, 0, 1, 1, 1, 1, 1]
+    assert load_parquet(path=f"{tmp_path}/b/test-0.parquet", side=8)["y"].tolist() == [0, 0, 0, 0]
 
 
 def test_only_the_images_that_are_asked_for_are_decoded(tmp_path: Path) -> None:
     write_shard(tmp_path / "0.parquet", [encode(np.full((3, 8, 8), 9, np.uint8)), b"not an image"], [0, 1])
     images = load_parquet(path=str(tmp_path), side=8)
-    assert np.all(images.pixels[np.array([0])] == 9)
+    assert np.all(images["x"][np.array([0])] == 9)
     with pytest.raises(UserError, match="row 1 of"):
-        images.pixels[np.array([1])]
+        images["x"][np.array([1])]
 
 
 def test_class_names_come_from_the_hub_where_it_left_them(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "0.parquet", [encode(some_images(1, (3, 8, 8), 1)[0][0])] * 2, [0, 1])
-    assert load_parquet(path=str(path), side=8, classes=2).class_names is None
+    assert "y" not in load_parquet(path=str(path), side=8, classes=2).names
     table = pq.read_table(path)
     features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
     pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}), path)
-    assert load_parquet(path=str(path), side=8, classes=2).class_names == ("cat", "dog")
+    assert load_parquet(path=str(path), side=8, classes=2).names["y"] == ("cat", "dog")
 
 
 @pytest.mark.parametrize("stored", ["L", "RGBA", "P", "LA", "1"])
@@ -219,7 +219,7 @@ def test_class_names_come_from_the_hub_where_it_left_them(tmp_path: Path) -> Non
 def test_images_are_converted_to_grey_or_colour(stored: str, channels: int, tmp_path: Path) -> None:
     encoded = encode(some_images(1, (3, 8, 8), 1)[0][0], "PNG", stored)
     write_shard(tmp_path / "0.parquet", [encoded], [0])
-    found = load_parquet(path=str(tmp_path), side=8, channels=channels).pixels[np.array([0])]
+    found = load_parquet(path=str(tmp_path), side=8, channels=channels)["x"][np.array([0])]
     expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("L" if channels == 1 else "RGB"))
     assert np.array_equal(found[0], expected.reshape(8, 8, channels).transpose(2, 0, 1))
 
@@ -228,9 +228,9 @@ def test_images_are_resized_as_asked(tmp_path: Path) -> None:
     wide = np.zeros((3, 8, 24), np.uint8)
     wide[:, :, 6:18] = 200  # the filter reads a little beyond the middle third
     write_shard(tmp_path / "0.parquet", [encode(wide)], [0])
-    cropped = load_parquet(path=str(tmp_path), side=4, resize="crop").pixels[np.array([0])]
+    cropped = load_parquet(path=str(tmp_path), side=4, resize="crop")["x"][np.array([0])]
     assert cropped.shape == (1, 3, 4, 4) and np.all(cropped == 200)
-    stretched = load_parquet(path=str(tmp_path), side=4, resize="stretch").pixels[np.array([0])]
+    stretched = load_parquet(path=str(tmp_path), side=4, resize="stretch")["x"][np.array([0])]
     assert stretched.shape == (1, 3, 4, 4) and stretched.min() < 50 < 150 < stretched.max()
 
 
@@ -243,6 +243,6 @@ def test_a_folder_s_classes_are_its_sub_folders_by_name(tmp_path: Path) -> None:
     (tmp_path / "a" / "notes.txt").write_text("not an image")
     (tmp_path / ".cache").mkdir()
     images = module.load(module.Options(path=str(tmp_path), classes=2, side=8), Path("unused"))
-    assert images.class_names == ("a", "b") and images.labels.tolist() == [0, 0, 1, 1]
+    assert images.names["y"] == ("a", "b") and images["y"].tolist() == [0, 0, 1, 1]
     assert images.locate(1) == str(tmp_path / "a/deep/2.JPG")
-    assert np.array_equal(images.pixels[np.array([3, 2])], pixels[[3, 0]])
+    assert np.array_equal(images["x"][np.array([3, 2])], pixels[[3, 0]])

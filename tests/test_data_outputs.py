@@ -15,8 +15,8 @@ import pytest
 from data_sources import SAMPLES, local_mnist, paths
 
 from infoplane import registry
-from infoplane.data.images import COLUMN, KEYS, read_split
 from infoplane.data.prepare import prepare
+from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
 from infoplane.storage.tensors import TensorWriter
@@ -44,12 +44,13 @@ def test_split_files_that_are_missing_truncated_or_foreign(tmp_path: Path) -> No
 def test_a_split_file_with_a_label_out_of_range(tmp_path: Path) -> None:
     prepare(DIGITS, tmp_path, paths(tmp_path))
     split = read_split(tmp_path / "held_out.parquet")
-    labels = split.labels.copy()
+    labels = split["y"].copy()
     labels[3] = 10
     about = {key: value for key, value in split.metadata.items() if key != "tensors"}
-    with TensorWriter(tmp_path / "bad.parquet", KEYS, {COLUMN: ((1, 8, 8), "uint8")}, about) as writer:
-        writer.write({"index": split.index, "label": labels}, {COLUMN: split.pixels})
-    with pytest.raises(UserError, match=r"row 3 of .*bad\.parquet has the label 10, outside 0\.\.9\.$"):
+    keys = {"index": "int64", "y": "int64"}
+    with TensorWriter(tmp_path / "bad.parquet", keys, {"x": ((1, 8, 8), "uint8")}, about) as writer:
+        writer.write({"index": split.index, "y": labels}, {"x": split["x"]})
+    with pytest.raises(UserError, match=r"row 3 of .*bad\.parquet has the class 10 in 'y', outside 0\.\.9\.$"):
         read_split(tmp_path / "bad.parquet")
 
 
@@ -94,7 +95,7 @@ def test_a_kill_leaves_no_output_and_the_next_run_none_of_its_rubbish(where: str
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from infoplane.data.images import SPLITS
+from infoplane.data.samples import SPLITS
 from infoplane.data.prepare import prepare
 from infoplane.specs import DataSpec
 from infoplane.storage.tensors import TensorWriter

@@ -150,7 +150,7 @@ def test_an_architecture_that_declares_no_places_is_one_sentence(monkeypatch: py
     with pytest.raises(UserError) as caught:
         load(config())
     assert str(caught.value) == (
-        "architectures.mlp: its Options has no places(shape, classes): CONTRIBUTING.md says what is expected"
+        "architectures.mlp: its Options has no places(input, output): CONTRIBUTING.md says what is expected"
     )
 
 

@@ -20,7 +20,7 @@ from infoplane.config.load import load, sites
 from infoplane.measures.targets import prepare
 from infoplane.models.residual import Additions
 from infoplane.models.sites import visited
-from infoplane.options import NoOptions
+from infoplane.options import NoOptions, image, vector
 from infoplane.specs import ActivationsSpec, Plugin, TrainSpec
 from infoplane.tables import MEASURES, collect
 from infoplane.training.run import train
@@ -92,15 +92,13 @@ def test_files_that_are_named_are_there() -> None:
 def test_the_shortcut_and_the_architecture_of_the_guide_work_together(monkeypatch: pytest.MonkeyPatch) -> None:
     modules = {"shortcut": example("s = -x"), "architecture": example("Two additions")}
     monkeypatch.setattr(registry, "load", lambda role, name: modules[role])
-    options = modules["architecture"].Options()
+    options, fields = modules["architecture"].Options(), (image(1, 8, 8), vector(10))
     network = modules["architecture"].Network(
-        options, (1, 8, 8), 10, Additions("negative", {}, options, options.additions((1, 8, 8), 10))
+        options, *fields, Additions("negative", {}, options, options.additions(*fields))
     )
     images = torch.randn(3, 1, 8, 8)
     assert network(images).shape == (3, 10)
-    declared = sites(
-        options.places((1, 8, 8), 10), Plugin("identity")
-    )  # which has an s at each addition, like the guide's
+    declared = sites(options.places(*fields), Plugin("identity"))  # has an s at each addition, like the guide's
     assert {"block1.s", "block1.f", "block1.z", "block2.z", "logits.z"} <= set(declared)
     assert list(visited(network, images).items()) == list(declared.items())
 
@@ -119,7 +117,7 @@ def test_the_data_set_of_the_guide_loads(tmp_path: Path) -> None:
     module = example("Random pixels")
     options = module.Options(size=20)
     images = module.load(options, tmp_path)
-    assert images.pixels.shape == (20, *options.shape) and images.labels.max() < options.classes
+    assert images["x"].shape == (20, 1, 8, 8) and images["y"].max() < options.fields["y"].classes
 
 
 def test_the_chart_of_the_guide_draws(results: Path) -> None:

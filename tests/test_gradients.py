@@ -27,6 +27,7 @@ from infoplane.measures.gradients import (
 from infoplane.measures.job import measure
 from infoplane.measures.subject import Subject
 from infoplane.models.build import build
+from infoplane.options import image, vector
 from infoplane.specs import MeasuresSpec, Plugin, TrainSpec
 from infoplane.storage.parquet import read_rows
 from infoplane.training.run import train
@@ -42,7 +43,7 @@ NETWORKS = {
 
 
 def network(name: str, shortcut: str = "identity") -> nn.Module:
-    return build(Plugin(name, NETWORKS[name]), Plugin(shortcut), (1, 8, 8), 10, 0)
+    return build(Plugin(name, NETWORKS[name]), Plugin(shortcut), image(1, 8, 8), vector(10), 0)
 
 
 def batches(count: int, size: int = 16) -> tuple[Tensor, Tensor]:
@@ -90,8 +91,12 @@ def test_moments_are_those_of_one_backward_pass_per_batch(name: str) -> None:
 
 
 def test_only_what_learns_has_a_gradient() -> None:
-    frozen = build(Plugin("mlp", NETWORKS["mlp"]), Plugin("projection", {"init": "orthogonal"}), (1, 8, 8), 10, 0)
-    free = build(Plugin("mlp", NETWORKS["mlp"]), Plugin("projection", {"init": "random"}), (1, 8, 8), 10, 0)
+    frozen = build(
+        Plugin("mlp", NETWORKS["mlp"]), Plugin("projection", {"init": "orthogonal"}), image(1, 8, 8), vector(10), 0
+    )
+    free = build(
+        Plugin("mlp", NETWORKS["mlp"]), Plugin("projection", {"init": "random"}), image(1, 8, 8), vector(10), 0
+    )
     assert len(weight_layers(free)) - len(weight_layers(frozen)) == 2
     assert gradient_moments(frozen, frozen.state_dict(), [batches(2)]).keys() == weight_layers(frozen).keys()
 
@@ -251,6 +256,6 @@ def test_weights_that_overflowed(run: Callable[..., tuple[Subject, Path]], monke
 
 def test_images_of_another_shape(run: Callable[..., tuple[Subject, Path]]) -> None:
     subject, _ = run()
-    subject.checkpoints.metadata["shape"] = [3, 8, 8]
-    with pytest.raises(UserError, match=r"images of shape \(1, 8, 8\), the network expects \(3, 8, 8\)"):
+    subject.checkpoints.metadata["input"] = image(3, 8, 8).to_dict()
+    with pytest.raises(UserError, match=r"its inputs are 1x8x8 \(.*\), the network expects 3x8x8"):
         list(family.survey(subject, family.Options()))

@@ -13,8 +13,8 @@ from data_sources import encode, paths, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infoplane.data.images import read_split
 from infoplane.data.prepare import prepare
+from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
 
@@ -47,7 +47,7 @@ def read(tmp_path: Path, root: Path | str, classes: int = 2, **options: Any) -> 
     notes = prepare(DataSpec(plugin, **SIZES), tmp_path, paths(tmp_path / "out"))
     splits = [read_split(path) for path in paths(tmp_path / "out").values()]
     assert splits[2].metadata.get("notes", []) == list(notes)
-    return sum(len(split.labels) for split in splits), notes
+    return sum(len(split["y"]) for split in splits), notes
 
 
 def refusal(tmp_path: Path, root: Path | str, **options: Any) -> str:
@@ -73,7 +73,7 @@ def test_folders_of_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
     write(flat / "val", start=50)
     assert "names of splits, not of classes: put the images into one folder per class." in refusal(tmp_path, flat)
     assert read(tmp_path, f"{root}/*") == (40, ()) and read(tmp_path, root / "train") == (20, ())
-    assert read_split(tmp_path / "out" / "held_out.parquet").metadata["class_names"] == ["cat", "dog"]
+    assert read_split(tmp_path / "out" / "held_out.parquet").fields["y"].names == ("cat", "dog")
 
 
 def test_a_class_may_be_called_as_a_split_is(tmp_path: Path) -> None:
@@ -208,6 +208,6 @@ def test_every_folder_gives_splits_or_one_sentence(
     else:
         splits = {name: read_split(path) for name, path in out.items()}
         if held_out != "all":
-            met = {pixels.tobytes() for pixels in splits["held_out"].pixels}
-            alike = met & {pixels.tobytes() for name in ("train", "validation") for pixels in splits[name].pixels}
-            assert not alike or any("pixel by pixel" in note for note in splits["held_out"].metadata["notes"])
+            met = {pixels.tobytes() for pixels in splits["held_out"]["x"]}
+            alike = met & {pixels.tobytes() for name in ("train", "validation") for pixels in splits[name]["x"]}
+            assert not alike or any("value by value" in note for note in splits["held_out"].metadata["notes"])

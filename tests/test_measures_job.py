@@ -12,11 +12,11 @@ import torch
 from conftest import REPOSITORY
 
 from infoplane import registry
-from infoplane.data.images import read_split
+from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.measures import job
 from infoplane.measures.job import SCHEMA
-from infoplane.measures.subject import Subject, network_input
+from infoplane.measures.subject import Subject
 from infoplane.specs import MeasuresSpec, Plugin
 from infoplane.storage.parquet import read_rows
 from infoplane.storage.tensors import TensorWriter
@@ -164,7 +164,7 @@ def test_activations_measured_side_by_side(
 
 def test_the_input_is_what_the_network_sees(splits: dict[str, Path]) -> None:
     split = read_split(splits["train"])
-    x = network_input(split)
+    x = split.as_read("x")
     assert x.shape == (300, 1, 8, 8) and abs(x.mean()) < 1e-5 and abs(x.std() - 1) < 1e-5
 
 

@@ -14,7 +14,7 @@ from infoplane.models.build import build
 from infoplane.models.pointwise import PointwiseLinear
 from infoplane.models.residual import Match, Place, ResidualAddition
 from infoplane.models.sites import depths, reading, sites, visited
-from infoplane.options import ResidualOptions
+from infoplane.options import ResidualOptions, image, vector
 from infoplane.specs import Plugin
 
 SHAPE = (3, 8, 8)
@@ -73,7 +73,7 @@ def test_matching_keeps_every_second_position_of_time_and_of_images() -> None:
 @pytest.mark.parametrize("kind", SHORTCUTS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_trains_and_is_finite(architecture: str, kind: str) -> None:
-    network = build(Plugin(architecture), Plugin(kind), SHAPE, 5, seed=0)
+    network = build(Plugin(architecture), Plugin(kind), image(*SHAPE), vector(5), seed=0)
     logits = network(images())
     assert logits.shape == (4, 5)
     logits.square().mean().backward()
@@ -85,7 +85,9 @@ def test_trains_and_is_finite(architecture: str, kind: str) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
-    first, again, other = (build(Plugin(architecture), Plugin("gated"), SHAPE, 5, seed) for seed in (1, 1, 2))
+    first, again, other = (
+        build(Plugin(architecture), Plugin("gated"), image(*SHAPE), vector(5), seed) for seed in (1, 1, 2)
+    )
     torch.randn(3)
     for (name, a), b, c in zip(
         first.state_dict().items(), again.state_dict().values(), other.state_dict().values(), strict=False
@@ -99,7 +101,7 @@ def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_sum_is_shortcut_plus_branch(architecture: str, kind: str) -> None:
     """Whatever a kind scales or mixes, z is the activation of s + f."""
-    network = build(Plugin(architecture), Plugin(kind), SHAPE, 5, seed=0).eval()
+    network = build(Plugin(architecture), Plugin(kind), image(*SHAPE), vector(5), seed=0).eval()
     with torch.no_grad(), reading(network) as seen:
         network(images())
     additions = [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]
@@ -113,7 +115,7 @@ def test_sum_is_shortcut_plus_branch(architecture: str, kind: str) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_sites_run_from_stem_to_logits(architecture: str) -> None:
-    network = build(Plugin(architecture), Plugin("identity"), SHAPE, 5, seed=0)
+    network = build(Plugin(architecture), Plugin("identity"), image(*SHAPE), vector(5), seed=0)
     shapes = visited(network, images(2))
     assert network.training
     assert set(shapes) == set(sites(network))
@@ -132,9 +134,9 @@ def test_declared_places_are_those_that_are_visited(architecture: str, kind: str
     """What the workflow knows of a network without building it: every site, in order, and its shape."""
     declared = registry.options_class("architecture", architecture)
     shape = (3, 8, 16)  # not square
-    network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
+    network = build(Plugin(architecture, options), Plugin(kind), image(*shape), vector(5), seed=0)
     found = visited(network, torch.randn(2, *shape))
-    places = declared(**options).places(shape, 5)
+    places = declared(**options).places(image(*shape), vector(5))
     assert list(found.items()) == list(declared_sites(places, Plugin(kind)).items()), (
         "Options.places names every site in order"
     )
@@ -153,7 +155,7 @@ def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("norm", ["pre", "post", "peri", "none"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_norm_placement(architecture: str, norm: str) -> None:
-    network = build(Plugin(architecture, {"norm": norm}), Plugin("identity"), SHAPE, 5, seed=0)
+    network = build(Plugin(architecture, {"norm": norm}), Plugin("identity"), image(*SHAPE), vector(5), seed=0)
     addition = next(m for m in network.modules() if isinstance(m, ResidualAddition))
     assert isinstance(addition.pre_norm, torch.nn.Identity) == (norm not in ("pre", "peri"))
     assert isinstance(addition.branch_norm, torch.nn.Identity) == (norm != "peri")
@@ -167,7 +169,7 @@ def test_a_branch_of_gain_0_starts_as_its_shortcut(architecture: str, norm: str)
     options = {"branch_gain": 0.0, "post_activation": "none", "norm": norm}
     if architecture == "mlp":
         options["activation"] = "linear"
-    network = build(Plugin(architecture, options), Plugin("identity"), SHAPE, 5, seed=0).eval()
+    network = build(Plugin(architecture, options), Plugin("identity"), image(*SHAPE), vector(5), seed=0).eval()
     with torch.no_grad(), reading(network) as seen:
         network(images())
     for name in seen:
@@ -179,7 +181,7 @@ def test_a_branch_of_gain_0_starts_as_its_shortcut(architecture: str, norm: str)
 def test_resnet_stages_halve_and_double() -> None:
     options = {"width": 4, "blocks": 2, "stages": 3, "stem_pool": 2}
     for kind in SHORTCUTS:
-        shapes = visited(build(Plugin("resnet", options), Plugin(kind), SHAPE, 5, seed=0), images(2))
+        shapes = visited(build(Plugin("resnet", options), Plugin(kind), image(*SHAPE), vector(5), seed=0), images(2))
         assert shapes["block2.z"] == (4, 4, 4)
         assert shapes["block3.z"] == (8, 2, 2)
         assert shapes["block6.z"] == (16, 1, 1)
@@ -240,7 +242,7 @@ def test_pointwise_linear_is_the_same_map_for_tokens_and_feature_maps() -> None:
 
 
 def test_recalibrated_batchnorm_normalises_its_samples_and_leaves_the_network_alone() -> None:
-    network = build(Plugin("resnet", {"width": 4, "blocks": 1}), Plugin("none"), SHAPE, 5, seed=0)
+    network = build(Plugin("resnet", {"width": 4, "blocks": 1}), Plugin("none"), image(*SHAPE), vector(5), seed=0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     x = 5 + 3 * images(64)
     reader = recalibrated(network, x)
@@ -263,7 +265,7 @@ def test_residual_options_are_what_additions_stand_on() -> None:
 
 def test_a_tapered_mlp_without_shortcuts_is_the_plain_one() -> None:
     """12-10-7-5-4-3-2 with tanh, computed by hand; weights cut at two deviations, biases 0."""
-    network = build(Plugin("tapered_mlp"), Plugin("none"), (1, 1, 12), 2, seed=0)
+    network = build(Plugin("tapered_mlp"), Plugin("none"), image(1, 1, 12), vector(2), seed=0)
     x = torch.randn(5, 1, 1, 12, generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), reading(network) as seen:
         logits = network(x)
@@ -278,13 +280,13 @@ def test_a_tapered_mlp_without_shortcuts_is_the_plain_one() -> None:
         z = z if layer == "logits.0" else z.tanh()
         assert torch.allclose(seen[f"{layer.split('.')[0]}.z"], z, atol=1e-6)
     assert torch.equal(seen["logits.z"], logits)
-    wide = build(Plugin("tapered_mlp", {"widths": [4000]}), Plugin("none"), (1, 1, 12), 2, seed=0)
+    wide = build(Plugin("tapered_mlp", {"widths": [4000]}), Plugin("none"), image(1, 1, 12), vector(2), seed=0)
     deviation = wide.get_parameter("block1.branch.0.weight").detach().std() * 12**0.5
     assert float(deviation) == pytest.approx(0.8796, abs=0.01)  # of a normal that is cut at two deviations
 
 
 def test_a_tapered_mlp_cuts_or_fills_what_its_shortcuts_carry() -> None:
-    network = build(Plugin("tapered_mlp", {"widths": [3, 5]}), Plugin("identity"), (1, 1, 4), 2, seed=0)
+    network = build(Plugin("tapered_mlp", {"widths": [3, 5]}), Plugin("identity"), image(1, 1, 4), vector(2), seed=0)
     x = torch.arange(4.0).view(1, 1, 1, 4)
     with torch.no_grad(), reading(network) as seen:
         network(x)

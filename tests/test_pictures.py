@@ -11,12 +11,12 @@ import torch
 
 from infoplane.activations.file import Site
 from infoplane.charts import frames
-from infoplane.data.images import Split, read_split
+from infoplane.data.samples import Split, read_split
 from infoplane.measures import histograms, reconstruction
 from infoplane.measures.decoding.gram import rbf
 from infoplane.measures.decoding.views import WholeGram
 from infoplane.measures.families import kernel
-from infoplane.measures.subject import Subject, network_input
+from infoplane.measures.subject import Subject
 from infoplane.measures.targets import Targets, prepare
 from infoplane.specs import HistogramsSpec, ReconstructionsSpec
 from infoplane.storage.parquet import read_rows
@@ -109,8 +109,8 @@ def test_the_decoder_is_the_kernel_familys() -> None:
 
 def test_pixels_are_the_inverse_of_the_network_input(splits: dict[str, Path]) -> None:
     held_out = read_split(splits["held_out"])
-    inputs = network_input(held_out)
-    assert (reconstruction.to_pixels(inputs.reshape(len(inputs), -1), held_out) == held_out.pixels).all()
+    inputs = held_out.as_read("x")
+    assert (reconstruction.to_pixels(inputs.reshape(len(inputs), -1), held_out) == held_out["x"]).all()
     assert set(np.unique(reconstruction.to_pixels(100 * inputs.reshape(len(inputs), -1), held_out))) <= {0, 255}
 
 
@@ -193,7 +193,7 @@ def held_out(splits: dict[str, Path]) -> Split:
 
 def blurred(held_out: Split, sizes: tuple[float, ...] = (1.0, 0.1, 3.0)) -> list[np.ndarray]:
     """The input behind noise of a size of its own at every step."""
-    inputs = network_input(held_out)
+    inputs = held_out.as_read("x")
     rng = np.random.default_rng(5)
     return [inputs + size * rng.normal(size=inputs.shape) for size in sizes]
 
@@ -205,7 +205,7 @@ def subject(splits: dict[str, Path], activations: Path) -> Subject:
 def test_a_runs_reconstructions(splits: dict[str, Path], held_out: Split, tmp_path: Path) -> None:
     z = blurred(held_out)
     run = subject(splits, write_activations(tmp_path / "a.parquet", {"block1.z": z, "logits.z": z[::-1]}))
-    reconstruction.write(replace(SPEC, images=len(held_out.labels)), run, tmp_path / "r.parquet", RUN)
+    reconstruction.write(replace(SPEC, images=len(held_out["y"])), run, tmp_path / "r.parquet", RUN)
     table, about = read_rows(tmp_path / "r.parquet")
     assert table.schema.remove_metadata() == reconstruction.SCHEMA
     rows = pl.DataFrame(table)
@@ -217,8 +217,8 @@ def test_a_runs_reconstructions(splits: dict[str, Path], held_out: Split, tmp_pa
     assert means["nmse"].to_list() == pytest.approx(means["zx"].to_list(), rel=1e-6)
     assert means["zx"].arg_min() == 1 and means["zx"].to_list() == about["zx"]["values"]
     for row in rows.filter(step=3).to_dicts():
-        assert row["original"] == held_out.pixels[row["image"]].ravel().tolist()
-        assert (row["label"], row["index"]) == (held_out.labels[row["image"]], held_out.index[row["image"]])
+        assert row["original"] == held_out["x"][row["image"]].ravel().tolist()
+        assert (row["label"], row["index"]) == (held_out["y"][row["image"]], held_out.index[row["image"]])
         apart = np.abs(np.array(row["original"], float) - row["reconstruction"])
         assert apart.mean() < 30  # of 255, behind noise of a tenth
     reconstruction.write(replace(SPEC, images=60), run, tmp_path / "again.parquet", RUN)
@@ -244,7 +244,7 @@ def test_reconstructions_of_a_run_that_diverged(splits: dict[str, Path], held_ou
 
 def test_every_value_is_counted_once(splits: dict[str, Path], held_out: Split, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    n = len(held_out.labels)
+    n = len(held_out["y"])
     wide = [np.maximum(0, rng.normal(0, 1 + index, (n, 5, 2))) for index in range(3)]
     bounded = [np.tanh(rng.normal(0, 1 + index, (n, 4))) for index in range(3)]
     constant = [np.full((n, 3), 2.0) for _ in range(3)]

@@ -18,6 +18,7 @@ from infoplane.config.load import load
 from infoplane.errors import UserError
 from infoplane.measures import measure
 from infoplane.models.build import build
+from infoplane.options import image, vector
 from infoplane.specs import Plugin
 
 SHARED = "def half(x):\n    return x / 2\n"
@@ -122,8 +123,8 @@ def test_a_users_own_shortcut_is_normal_python(own: Path) -> None:
     network = build(
         Plugin("mlp", vars(registry.options_class("architecture", "mlp")(width=4, blocks=1))),
         Plugin("halved", {"gain": 0.5}),
-        (1, 2, 2),
-        3,
+        image(1, 2, 2),
+        vector(3),
         seed=0,
     )
     shortcut = network.get_submodule("block1.shortcut")

@@ -14,7 +14,7 @@ import pytest
 from infoplane import renamed
 from infoplane.archive import compare
 from infoplane.config.load import load
-from infoplane.data.images import read_split
+from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.measures.standalone import measure_file
 
@@ -80,7 +80,7 @@ def test_an_old_archive_is_answered_by_the_new_name(tmp_path: Path) -> None:
 def test_nothing_of_the_old_name_is_left() -> None:
     """A probe, in this field, is a classifier that is trained on activations."""
     root = Path(renamed.__file__).parents[2]
-    speak_of_it = {"renamed.py", "images.py", "glossary.md", "test_renamed.py", "__main__.py", "standalone.py"}
+    speak_of_it = {"renamed.py", "samples.py", "glossary.md", "test_renamed.py", "__main__.py", "standalone.py"}
     left = [
         path
         for folder in ("src", "scripts", "workflow", "config", "docs", "bench", "tests")

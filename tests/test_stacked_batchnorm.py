@@ -20,7 +20,7 @@ from stacked_runs import (
 )
 
 from infoplane import registry
-from infoplane.data.images import read_split
+from infoplane.data.samples import read_split
 from infoplane.models import draws
 from infoplane.specs import Plugin
 from infoplane.storage.checkpoints import CheckpointFile
@@ -183,4 +183,4 @@ def test_members_compute_in_turn_where_windows_overlap_on_a_cpu(
     stack = Stack(stack_of(spec), read_split(splits["train"]), read_split(splits["validation"]), CPU)
     overlap = architecture == "resnet"
     assert stack.members.in_turn == overlap
-    assert Members(stack.members.learning, SEEDS, CPU, in_turn=False).axis == overlap
+    assert Members(stack.members.learning, SEEDS, CPU, False, torch.channels_last).axis == overlap

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from infoplane import registry
-from infoplane.data.images import read_split
+from infoplane.data.samples import read_split
 from infoplane.training.stack import Stack
 
 ASKING_METHODS = {"item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__", "__array__"}

@@ -9,8 +9,8 @@ from data_sources import paths, refused
 from scipy.io import savemat
 from scipy.special import eval_legendre
 
-from infoplane.data.images import Split, read_split
 from infoplane.data.prepare import prepare
+from infoplane.data.samples import Split, read_split
 from infoplane.data.sets import szt
 from infoplane.specs import DataSpec, Plugin
 
@@ -20,7 +20,7 @@ PUBLISHED = [0, 0, 0, 0, 0, 60 / 792, 532 / 924, 732 / 792, 1, 1, 1, 1, 1]
 
 
 def labels() -> np.ndarray:
-    return szt.load(szt.Options(), Path("unused")).labels
+    return szt.load(szt.Options(), Path("unused"))["y"]
 
 
 def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
@@ -96,7 +96,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Split]:
 
 
 def test_every_pattern_is_measured_and_four_fifths_are_learned_from(splits: dict[str, Split]) -> None:
-    assert {name: len(split.labels) for name, split in splits.items()} == {
+    assert {name: len(split["y"]) for name, split in splits.items()} == {
         "train": 3276, "validation": 820, "held_out": 4096,
     }  # fmt: skip
     index = {name: set(split.index.tolist()) for name, split in splits.items()}
@@ -105,14 +105,14 @@ def test_every_pattern_is_measured_and_four_fifths_are_learned_from(splits: dict
     assert splits["held_out"].index.tolist() != list(range(4096))
     assert splits["held_out"].metadata["spec"]["held_out"] == "all"
     for split in splits.values():
-        assert np.array_equal(split.pixels.reshape(-1, 12) // 255, PATTERNS[split.index])
-        assert np.array_equal(split.labels, labels()[split.index])
+        assert np.array_equal(split["x"].reshape(-1, 12) // 255, PATTERNS[split.index])
+        assert np.array_equal(split["y"], labels()[split.index])
 
 
 def test_networks_see_plus_and_minus_one(splits: dict[str, Split]) -> None:
     held_out = splits["held_out"]
-    assert set(np.unique(held_out.pixels)) == {0, 255}
-    seen = (np.array([0.0, 1.0]) - held_out.mean[0]) / held_out.std[0]
+    assert set(np.unique(held_out["x"])) == {0, 255}
+    seen = (np.array([0.0, 1.0]) - held_out.mean("x").item()) / held_out.std("x").item()
     np.testing.assert_allclose(seen, [-1, 1], atol=0.02)
 
 
@@ -145,7 +145,7 @@ def test_the_file_gives_its_own_patterns_and_labels(low: int, tmp_path: Path) ->
     bits, label = PATTERNS[order], 1 - labels()[order]
     path = written(tmp_path / "var_u.mat", F=np.where(bits, 1, low), y=label[None])
     found = szt.load(szt.Options(path), tmp_path)
-    assert np.array_equal(found.pixels.reshape(-1, 12), 255 * bits) and np.array_equal(found.labels, label)
+    assert np.array_equal(found["x"].reshape(-1, 12), 255 * bits) and np.array_equal(found["y"], label)
 
 
 @pytest.mark.parametrize(

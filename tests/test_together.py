@@ -10,8 +10,8 @@ import pytest
 import torch
 from data_sources import encode, paths, refused
 
-from infoplane.data.images import Split, read_split
 from infoplane.data.prepare import prepare
+from infoplane.data.samples import Split, read_split
 from infoplane.data.stratify import grouped_split, stratified_split
 from infoplane.measures.subject import Subject
 from infoplane.specs import DataSpec, Plugin
@@ -69,7 +69,7 @@ def test_a_named_group_stays_together_and_the_measures_hear_of_it(tmp_path: Path
     found = splits(tmp_path, options | {"group": "patient"})
     assert all(len(where) == 1 for where in places(found, np.array(group)))
     held_out = found["held_out"]
-    assert held_out.groups is not None and len(held_out.labels) == 12
+    assert held_out.groups is not None and len(held_out["y"]) == 12
     assert np.array_equal(np.array(group)[held_out.index], np.unique(group)[held_out.groups])
     groups = Subject(tmp_path / "out" / "held_out.parquet", torch.device("cpu")).targets.groups
     assert groups is not None and len(torch.unique(groups)) == 3
@@ -124,7 +124,7 @@ def test_the_same_picture_stored_in_two_ways_is_said(tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "s.parquet")
     found = splits(tmp_path, {"path": str(tmp_path / "s.parquet"), "classes": 2, "side": 8})
     (note,) = found["held_out"].metadata["notes"]
-    assert note.startswith("held-out images that are also in training or validation, pixel by pixel: ")
+    assert note.startswith("held-out samples that are also in training or validation, value by value: ")
 
 
 def test_classes_that_nothing_is_trained_on_are_said(tmp_path: Path) -> None:

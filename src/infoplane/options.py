@@ -1,16 +1,20 @@
 """What a plug-in's ``Options`` may stand on: pure Python, so that the workflow can read it without torch.
 
-Every field is ``name: Annotated[type, "one line for the reader"] = default``. ``__post_init__`` checks the
-fields against each other; ``check(shape)`` (architectures) checks them against the images.
+Every option is ``name: Annotated[type, "one line for the reader"] = default``. ``__post_init__`` checks the options
+against each other; ``check(input, output)`` (architectures) checks them against what a network reads and answers.
 """
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, get_args, get_origin
+from dataclasses import asdict, dataclass, fields
+from math import prod
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-Shape = tuple[int, int, int]
-"""Channels, height, width of one image."""
+AXES = {"c": "channels", "h": "height", "w": "width", "t": "time", "f": "frequency", "d": "features"}
+"""What the letters of a field's axes stand for."""
+
+OWN_STATISTICS = "cd"
+"""Axes along which mean and deviation are taken entry by entry, and not over all of them."""
 
 Places = dict[str, tuple[int, ...]]
 """Name of each place at which a network is read -> shape of one sample's activation there, in order of visit."""
@@ -28,9 +32,110 @@ def require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def require_patches(patch: int, shape: Shape) -> None:
-    """Raise ``ValueError`` unless square patches of this side tile the image exactly."""
-    _, height, width = shape
+@dataclass(frozen=True)
+class Field:
+    """Declare one named tensor that every sample of a data set has, before any sample is read.
+
+    shape: of one sample; () for a class. axes: one letter of `AXES` for each size. classes: of whole numbers that are
+    classes, counted from 0. names: of the classes. scale: ``per_channel`` is read with the mean 0 and the deviation 1
+    that the training samples have along each channel or feature, ``none`` as it is stored (bytes as shares of 255).
+    """
+
+    shape: tuple[int, ...]
+    axes: str
+    dtype: Literal["uint8", "float32", "int64"]
+    classes: int | None = None
+    names: tuple[str, ...] | None = None
+    scale: Literal["per_channel", "none"] = "per_channel"
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.axes) == len(self.shape) and len(set(self.axes)) == len(self.axes) and set(self.axes) <= set(AXES),
+            f"axes must name each size of {list(self.shape)} by one letter of {', '.join(AXES)}, got '{self.axes}'",
+        )
+        require(min(self.shape, default=1) >= 1, f"every size must be at least 1, got {list(self.shape)}")
+        require(
+            (self.classes is None) == (self.dtype != "int64"),
+            f"whole numbers (int64) are classes, and nothing else is: got {self.dtype} with classes {self.classes}",
+        )
+        require(self.classes is None or self.classes >= 2, f"classes must be at least 2, got {self.classes}")
+
+    @property
+    def is_class(self) -> bool:
+        """Whether a sample has one class here."""
+        return self.classes is not None and not self.shape
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it can be shown: grey values or colours along height and width."""
+        return self.axes == "chw" and self.shape[0] in (1, 3) and self.classes is None
+
+    @property
+    def values(self) -> int:
+        """How many values one sample has."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes one sample takes."""
+        return self.values * {"uint8": 1, "float32": 4, "int64": 8}[self.dtype]
+
+    @property
+    def unit(self) -> int:
+        """What is stored for 1: of bytes 255."""
+        return 255 if self.dtype == "uint8" else 1
+
+    @property
+    def statistics(self) -> tuple[int, ...]:
+        """The shape of mean and deviation that fits one sample: its size along channels and features, else 1."""
+        return tuple(size if axis in OWN_STATISTICS else 1 for size, axis in zip(self.shape, self.axes, strict=True))
+
+    def __str__(self) -> str:
+        """Write sizes and what they are of: ``1x8x8 (channels x height x width)``."""
+        if not self.shape:
+            return f"one of {self.classes} classes"
+        return f"{'x'.join(map(str, self.shape))} ({' x '.join(AXES[axis] for axis in self.axes)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The field as JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read back what `to_dict` gave."""
+        read: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items()}
+        return cls(**read)
+
+
+Fields = dict[str, Field]
+"""Name -> declaration, in the order of the data set; the first is what a network reads unless a task says otherwise."""
+
+
+def image(channels: int, height: int, width: int) -> Field:
+    """Declare pictures of bytes."""
+    return Field((channels, height, width), "chw", "uint8")
+
+
+def label(classes: int, names: tuple[str, ...] | None = None) -> Field:
+    """Declare one class for each sample."""
+    return Field((), "", "int64", classes, names)
+
+
+def vector(values: int) -> Field:
+    """Declare so many numbers, such as one score for each class."""
+    return Field((values,), "d", "float32", scale="none")
+
+
+def require_axes(field: Field, axes: str) -> None:
+    """Raise ``ValueError`` unless a field has these axes."""
+    expected = " x ".join(AXES[axis] for axis in axes)
+    require(field.axes == axes, f"expected {expected}, got {field}")
+
+
+def require_patches(patch: int, field: Field) -> None:
+    """Raise ``ValueError`` unless these are images that square patches of this side tile exactly."""
+    require_axes(field, "chw")
+    _, height, width = field.shape
     require(patch >= 1, f"patch must be at least 1, got {patch}")
     require(
         height % patch == 0 and width % patch == 0,
@@ -38,9 +143,9 @@ def require_patches(patch: int, shape: Shape) -> None:
     )
 
 
-def count_patches(patch: int, shape: Shape) -> int:
+def count_patches(patch: int, field: Field) -> int:
     """How many square patches of this side an image has."""
-    return (shape[1] // patch) * (shape[2] // patch)
+    return (field.shape[1] // patch) * (field.shape[2] // patch)
 
 
 MOST_LAYERS = 5000
@@ -99,12 +204,8 @@ class GreyPictures:
     """Grey 28x28 pictures of ten classes, as MNIST and its likes have them; there is nothing to choose."""
 
     @property
-    def shape(self) -> Shape:
-        return (1, 28, 28)
-
-    @property
-    def classes(self) -> int:
-        return 10
+    def fields(self) -> Fields:
+        return {"x": image(1, 28, 28), "y": label(10)}
 
 
 LARGEST_SIDE, MOST_CLASSES = 4096, 100_000
@@ -133,8 +234,8 @@ class GivenImages:
         require(self.classes <= MOST_CLASSES, f"classes must be at most {MOST_CLASSES}, got {self.classes}")
 
     @property
-    def shape(self) -> Shape:
-        return (self.channels, self.side, self.side)
+    def fields(self) -> Fields:
+        return {"x": image(self.channels, self.side, self.side), "y": label(self.classes)}
 
     @property
     def size(self) -> int | None:
@@ -168,19 +269,19 @@ class ResidualOptions:
         """Whether each sum is computed from the one before alone, so that no sum can know more of X than it."""
         return True
 
-    def check(self, shape: Shape) -> None:
-        """Raise ``ValueError`` where these options cannot meet images of this shape."""
+    def check(self, input: Field, output: Field) -> None:
+        """Raise ``ValueError`` where these options cannot meet such inputs, or cannot give such outputs."""
 
-    def places(self, shape: Shape, classes: int) -> Places:
-        """Every place that the network has for images of this shape; an `Addition` where it adds.
+    def places(self, input: Field, output: Field) -> Places:
+        """Every place that the network has for such inputs and outputs; an `Addition` where it adds.
 
         The workflow knows sizes by this alone: it does not build the network.
         """
-        raise NotImplementedError("its Options has no places(shape, classes)")
+        raise NotImplementedError("its Options has no places(input, output)")
 
-    def additions(self, shape: Shape, classes: int) -> int:
+    def additions(self, input: Field, output: Field) -> int:
         """How many residual additions the network has."""
-        return sum(isinstance(place, Addition) for place in self.places(shape, classes).values())
+        return sum(isinstance(place, Addition) for place in self.places(input, output).values())
 
 
 class MemoryOptions:

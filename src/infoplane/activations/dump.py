@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from infoplane.activations.reduce import Reduction
-from infoplane.data.images import read_split
 from infoplane.data.resident import ResidentSplit
+from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.models.batchnorm import has_batchnorm, recalibrated
-from infoplane.models.build import build
+from infoplane.models.build import build_from
 from infoplane.models.sites import depths, reading, visited
 from infoplane.progress import progress
 from infoplane.provenance import versions
@@ -49,19 +49,16 @@ def dump(
     if expected:
         expected.require(run.metadata["spec"], checkpoints)
     train_spec = TrainSpec.from_dict(run.metadata["spec"])
-    shape, classes = tuple(run.metadata["shape"]), run.metadata["classes"]
     held_out, train = read_split(held_out_split), read_split(train_split)
     for path, split in ((train_split, train), (held_out_split, held_out)):
         if split.metadata.get("spec") != run.metadata.get("data"):
             raise UserError(
                 f"{checkpoints} was trained on other data than those in {path}: delete both and run the workflow again."
             )
-    if tuple(held_out.metadata["shape"]) != shape:
-        raise UserError(f"{held_out_split}: images of shape {held_out.metadata['shape']}, the network expects {shape}")
-    network = build(train_spec.architecture, train_spec.shortcut, shape, classes, train_spec.seed).to(device)
-    images = ResidentSplit(held_out, device)
-    calibration = ResidentSplit(train, device).normalised(slice(spec.recalibration))
-    shapes = visited(network, images.normalised(slice(2)))
+    network = build_from(run, held_out.fields["x"], held_out_split).to(device)
+    images = ResidentSplit(held_out, device, ["x"])
+    calibration = ResidentSplit(train, device, ["x"]).read("x", slice(spec.recalibration))
+    shapes = visited(network, images.read("x", slice(2)))
     reductions = {name: Reduction(name, shapes[name], spec, device) for name in spec.kept(list(shapes))}
     tensors = {name: (reduction.shape, spec.dtype) for name, reduction in reductions.items()}
     bytes_per_row = sum(math.prod(s) for s, _ in tensors.values()) * np.dtype(spec.dtype).itemsize
@@ -72,11 +69,11 @@ def dump(
         for step in progress(run.steps, f"activations of {output.stem}"):
             network.load_state_dict(run.load(step))
             reader = recalibrated(network, calibration)
-            noise = _noise(spec, train_spec, step)
+            noise = _noise(spec, train_spec, step, images.deviations["x"])
             with reading(reader) as seen:
                 for start in range(0, len(images), batch):
                     count = min(batch, len(images) - start)
-                    reader(noise(images.normalised(slice(start, start + count))))
+                    reader(noise(images.read("x", slice(start, start + count))))
                     rows = {
                         "step": np.full(count, step, np.int32),
                         "sample": np.arange(start, start + count, dtype=np.int32),
@@ -84,15 +81,15 @@ def dump(
                     writer.write(rows, {name: r(seen[name]).cpu().numpy() for name, r in reductions.items()})
 
 
-def _noise(spec: ActivationsSpec, run: TrainSpec, step: int) -> Callable[[Tensor], Tensor]:
-    """Make what adds this run's and checkpoint's own noise to a batch of images (n, C, H, W), in their order.
+def _noise(spec: ActivationsSpec, run: TrainSpec, step: int, deviation: Tensor) -> Callable[[Tensor], Tensor]:
+    """Make what adds this run's and checkpoint's own noise to a batch of inputs (n, *shape), in their order.
 
-    The images are normalised, so the noise is in units of the data's standard deviation. Drawn on the CPU sample by
-    sample, so that neither the device nor the size of a batch changes it.
+    deviation: of the inputs as they are read, the unit of the noise. Drawn on the CPU sample by sample, so that neither
+    the device nor the size of a batch changes it.
     """
     if not spec.image_noise:
         return lambda images: images
-    size, own = spec.image_noise, zlib.crc32(f"{spec.seed} {step} {run.to_json()}".encode())
+    size, own = spec.image_noise * deviation, zlib.crc32(f"{spec.seed} {step} {run.to_json()}".encode())
     generator = torch.Generator().manual_seed(own)
 
     def noisy(images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ PROCESS_MB = 1000
 """Python and PyTorch; 300 to 400 MB were measured."""
 CUDA_MB = 3000
 """More where a GPU may be used; CUDA's libraries, not measured here."""
-IMAGES_WHERE_UNKNOWN = 60_000
+SAMPLES_WHERE_UNKNOWN = 60_000
 """Assumed for a data set whose size is not known before it is read."""
 
 START_MINUTES = 10
@@ -49,13 +49,15 @@ class Demand:
 class Size:
     """How large one architecture's jobs are."""
 
-    pixels: int
-    """Values of one image."""
+    values: int
+    """Of all fields of one sample."""
+    stored_bytes: int
+    """That these take."""
     train: int
     held_out: int
     additions: int
     widest: int
-    """Values of the largest place, of one image."""
+    """Values of the largest place, of one sample."""
     stored: int
     """The same, of what is kept of the largest that is kept."""
     sites: int
@@ -81,14 +83,15 @@ def work_seconds(plan: Plan, stage: str, architecture: str) -> float:
 
 def size(plan: Plan, architecture: str) -> Size:
     """Of the jobs of one architecture, given its label."""
-    pixels, images = _images(plan)
+    values, stored_bytes, samples = _samples(plan)
     set_aside = plan.config.data.validation + (0 if plan.data.held_out == "all" else plan.data.held_out)
     places, training = plan.places[architecture], plan.training[architecture]
     stored = [plan.stored(architecture, shortcut).values() for shortcut in plan.shortcuts]
     return Size(
-        pixels=pixels,
-        train=plan.data.train or images - set_aside,
-        held_out=images if plan.data.held_out == "all" else plan.data.held_out,
+        values=values,
+        stored_bytes=stored_bytes,
+        train=plan.data.train or samples - set_aside,
+        held_out=samples if plan.data.held_out == "all" else plan.data.held_out,
         additions=sum(isinstance(shape, Addition) for shape in places.values()),
         widest=max(map(prod, places.values())),
         stored=max(prod(shape) for shapes in stored for shape in shapes),
@@ -97,14 +100,15 @@ def size(plan: Plan, architecture: str) -> Size:
     )
 
 
-def _images(plan: Plan) -> tuple[int, int]:
-    """Values of one image, and how many images there are."""
-    return prod(plan.shape), plan.samples or IMAGES_WHERE_UNKNOWN
+def _samples(plan: Plan) -> tuple[int, int, int]:
+    """Values and bytes of all fields of one sample, and how many samples there are."""
+    fields = plan.fields.values()
+    return sum(one.values for one in fields), sum(one.bytes for one in fields), plan.samples or SAMPLES_WHERE_UNKNOWN
 
 
 def _data(plan: Plan) -> tuple[float, float]:
-    pixels, images = _images(plan)
-    return 10.0 * pixels * images, 3600  # most of the hour is for a download
+    _, stored_bytes, samples = _samples(plan)
+    return 10.0 * stored_bytes * samples, 3600  # most of the hour is for a download
 
 
 def _truths(plan: Plan) -> tuple[float, float]:
@@ -118,11 +122,16 @@ def of_one_run(stage: str) -> str:
     return stage.removesuffix("_stack")
 
 
+def _held(size: Size) -> float:
+    """Bytes that a job holds of each training sample: stored in the file and on the device, and as floats."""
+    return 2.0 * size.stored_bytes + 10.0 * size.values
+
+
 def _train(plan: Plan, architecture: str, size: Size, members: int = 1) -> tuple[float, float]:
     training = plan.training[architecture]
     batch = training.batch_size * size.additions * size.widest
     seconds = training.steps * (STEP_SECONDS + batch / VALUES_PER_SECOND)
-    return 12.0 * size.train * size.pixels + 32.0 * members * batch, members * seconds
+    return size.train * _held(size) + 32.0 * members * batch, members * seconds
 
 
 def _train_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
@@ -132,11 +141,11 @@ def _train_stack(plan: Plan, architecture: str, size: Size) -> tuple[float, floa
 def _activations(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
     images = size.held_out + plan.activations.recalibration
     seconds = size.checkpoints * images * size.additions * size.widest / READ_PER_SECOND
-    return 12.0 * size.train * size.pixels + 16.0 * size.sites * size.held_out * size.stored, seconds
+    return size.train * _held(size) + 16.0 * size.sites * size.held_out * size.stored, seconds
 
 
 def _measures(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
-    dimensions = max(size.stored, size.pixels)
+    dimensions = max(size.stored, size.values)
     products = size.held_out * min(size.held_out, LANDMARKS) * dimensions
     seconds = size.checkpoints * size.sites * (MEASURE_SECONDS + products / PRODUCTS_PER_SECOND)
     return 16.0 * size.held_out * dimensions + 64.0 * size.held_out**2, seconds

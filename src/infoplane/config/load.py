@@ -15,7 +15,7 @@ from infoplane.config.problems import first_problem, require_types
 from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Training
 from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
-from infoplane.options import Addition, MemoryOptions, Places, ResidualOptions, Shape, require
+from infoplane.options import Addition, Field, Fields, MemoryOptions, Places, ResidualOptions, require, vector
 from infoplane.plugin_files import use
 from infoplane.registry import Role
 from infoplane.renamed import require_new_keys
@@ -67,9 +67,9 @@ class Plan:
     config: Experiment
     data: DataSpec
     samples: int | None
-    """Number of images in the whole data set; None where it is not known before the data are read."""
-    shape: Shape
-    """Of an image."""
+    """Number of samples in the whole data set; None where it is not known before the data are read."""
+    fields: Fields
+    """What every sample has."""
     architectures: dict[str, Plugin]
     places: dict[str, Places]
     """By architecture label: where its networks are read."""
@@ -142,7 +142,8 @@ def _plan(config: Mapping[str, Any]) -> Plan:
     runs = len(experiment.architectures) * len(experiment.shortcuts) * len(experiment.seeds)
     if runs > MOST_RUNS:
         raise UserError(f"architectures x shortcuts x seeds are {runs} runs, which is more than {MOST_RUNS}.")
-    data, images = _data(experiment.data)
+    data, source = _data(experiment.data)
+    input, output = _fields(source.fields, data.source.kind)
     architectures, residual, places, training, stacked = {}, {}, {}, {}, []
     for label, entry in experiment.architectures.items():
         where = f"architectures.{label}"
@@ -153,12 +154,11 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         architectures[label], options = read_plugin("architecture", label, values, where)
         residual[label] = options
         try:
-            options.check(images.shape)
-            places[label] = options.places(images.shape, images.classes)
+            options.check(input, output)
+            places[label] = options.places(input, output)
             require(len(places[label]) <= MOST_PLACES, f"{len(places[label])} places are more than {MOST_PLACES}")
         except ValueError as error:
-            sizes = _sizes(images.shape)
-            raise UserError(f"{where}: {error}; the images of '{experiment.data.kind}' are {sizes}") from None
+            raise UserError(f"{where}: {error}; the inputs of '{experiment.data.kind}' are {input}") from None
         except NotImplementedError as error:
             raise UserError(f"{where}: {error}: CONTRIBUTING.md says what is expected") from None
     shortcuts = {}
@@ -188,8 +188,8 @@ def _plan(config: Mapping[str, Any]) -> Plan:
     return Plan(
         experiment,
         data,
-        images.size,
-        images.shape,
+        source.size,
+        source.fields,
         architectures,
         places,
         training,
@@ -199,7 +199,7 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         measures,
         truths,
         charts,
-        _reconstructions(experiment, measures),
+        _reconstructions(experiment, measures, input),
         _histograms(experiment),
         claims.resolve(experiment.claims, architectures, shortcuts, experiment.phases.margin),
     )
@@ -245,10 +245,12 @@ def _check_sites(activations: ActivationsSpec, places: dict[str, Places], shortc
                 ) from None
 
 
-def _reconstructions(experiment: Experiment, measures: dict[str, MeasuresSpec]) -> ReconstructionsSpec | None:
-    """With the decoder whose Z-X is measured, where the kernel family is; what only concerns Z-Y is left to it."""
+def _reconstructions(
+    experiment: Experiment, measures: dict[str, MeasuresSpec], input: Field
+) -> ReconstructionsSpec | None:
+    """Of inputs that can be shown; by the decoder whose Z-X is measured, where the kernel family is."""
     wanted = experiment.reconstructions
-    if not wanted.images:
+    if not wanted.images or not input.is_picture:
         return None
     kernels = (spec.family for spec in measures.values() if spec.family.kind == KERNEL)
     decoder = next(kernels, read_plugin("measure", KERNEL, None, "reconstructions")[0])
@@ -273,12 +275,15 @@ def _validated(model: type[Model], values: dict[str, Any]) -> Model:
     return found
 
 
-def _sizes(shape: Shape) -> str:
-    return "x".join(str(size) for size in shape) + " (channels x height x width)"
+def _fields(fields: Fields, kind: str) -> tuple[Field, Field]:
+    """What networks read, and what they answer: a score for each class."""
+    if "x" not in fields or "y" not in fields or not fields["y"].is_class:
+        raise UserError(f"data: '{kind}' has no field 'x', or none 'y' of one class for each sample")
+    return fields["x"], vector(fields["y"].classes or 0)
 
 
 def _data(data: Data) -> tuple[DataSpec, Any]:
-    """How the images are split, and the options of their data set."""
+    """How the samples are split, and the options of their data set."""
     options = read_options("data set", data.kind, data.options, "data", Data.model_fields)
     set_aside = {} if data.held_out == "all" else {"held_out": data.held_out}
     set_aside["validation"] = data.validation

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from infoplane.data.download import Remote, fetch
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.errors import UserError
 
 PUBLISHER = "https://www.cs.toronto.edu/~kriz/"
@@ -36,7 +36,7 @@ class Archive:
     """Which of the label bytes is the label."""
 
 
-def load_cifar(folder: Path, name: str, archive: Archive) -> Images:
+def load_cifar(folder: Path, name: str, archive: Archive) -> Samples:
     """The official training images, then the test images.
 
     From the unpacked archive where it is in ``folder``, else from the archive itself, downloaded where missing.
@@ -58,7 +58,7 @@ def load_cifar(folder: Path, name: str, archive: Archive) -> Images:
     pixels = np.concatenate([batch[:, archive.label_bytes :] for batch in batches])
     source = f"{name}: the official training and test images, pooled, from {PUBLISHER}{archive.file}."
     names = tuple(files[archive.names].decode(errors="replace").split())
-    return Images(pixels.reshape(-1, *SHAPE), labels, names, source)
+    return Samples({"x": pixels.reshape(-1, *SHAPE), "y": labels}, source, {"y": names})
 
 
 def _read(folder: Path, name: str, archive: Archive) -> dict[str, bytes]:

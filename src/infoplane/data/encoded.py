@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from infoplane.errors import UserError
-from infoplane.options import Shape
 
 Resize = Literal["refuse", "crop", "stretch"]
 
@@ -34,14 +33,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """A `Pixels` that decodes only images that a split takes, one at a time in memory."""
+    """A `Column` that decodes only images that a split takes, one at a time in memory."""
 
     read: Callable[[np.ndarray], Iterator[bytes]]
     """Ascending positions -> the encoded images there."""
     locate: Callable[[int], str]
     """Names a position to a person."""
     samples: int
-    image: Shape
+    image: tuple[int, ...]
+    """Channels, height, width."""
     resize: Resize
 
     @property
@@ -80,7 +80,7 @@ class EncodedImages:
         return np.unique(np.frombuffer(digests, "V16"), return_inverse=True)[1].astype(np.int64)
 
 
-def decode(encoded: bytes, shape: Shape, resize: Resize) -> np.ndarray:
+def decode(encoded: bytes, shape: tuple[int, ...], resize: Resize) -> np.ndarray:
     """One image as uint8 (channels, height, width), upright as its camera says, on white where it is transparent.
 
     ``crop`` scales the shorter side and cuts the middle out, ``stretch`` scales both sides. Raises ValueError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from infoplane.data.download import Remote, fetch
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.errors import UserError
 
 FILES = (
@@ -23,7 +23,7 @@ FILES = (
 
 def load_idx(
     folder: Path, name: str, md5s: tuple[str, ...], mirrors: tuple[str, ...], classes: tuple[str, ...]
-) -> Images:
+) -> Samples:
     """The official training images, then the test images.
 
     From the plain files where they are in ``folder``, else from the ``.gz`` files, downloaded where missing.
@@ -41,7 +41,7 @@ def load_idx(
     pixels = np.concatenate([train[0], test[0]])[:, np.newaxis]
     labels = np.concatenate([train[1], test[1]]).astype(np.int64)
     source = f"{name}: the official training and test images, pooled, from {mirrors[0]}."
-    return Images(pixels, labels, classes, source)
+    return Samples({"x": pixels, "y": labels}, source, {"y": classes})
 
 
 def _read_pair(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:

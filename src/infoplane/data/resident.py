@@ -1,26 +1,49 @@
 """A split that lives on the device."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from infoplane.data.images import Split
+from infoplane.data.samples import Split
+
+Batch = dict[str, Tensor]
+"""Field -> its values for some samples, (n, *shape): float32 in the declared scale, or int64 where they are classes."""
 
 
 class ResidentSplit:
-    """uint8 pixels and labels on the device, normalised batch by batch with the training split's mean and deviation."""
+    """The stored values of a split's fields on the device, scaled batch by batch as each field declares."""
 
-    def __init__(self, split: Split, device: torch.device) -> None:
-        self.pixels = torch.from_numpy(np.array(split.pixels)).to(device)
-        self.labels = torch.from_numpy(np.array(split.labels, dtype=np.int64)).to(device)
-        mean = torch.tensor(split.metadata["mean"], dtype=torch.float32, device=device)
-        std = torch.tensor(split.metadata["std"], dtype=torch.float32, device=device)
-        self.scale = (1 / (255 * std))[:, None, None]
-        self.shift = (mean / std)[:, None, None]
+    def __init__(self, split: Split, device: torch.device, names: Iterable[str] = ()) -> None:
+        """names: of the fields that are needed; none: all of them."""
+        self.fields = {name: one for name, one in split.fields.items() if not names or name in names}
+        self.values = {name: torch.from_numpy(np.array(split[name])).to(device) for name in self.fields}
+        self.deviations: dict[str, Tensor] = {}
+        """Of each field as it is read, over the training samples: 1 where it is scaled."""
+        self._factors: dict[str, tuple[Tensor, Tensor]] = {}
+        for name, one in self.fields.items():
+            if one.classes is None:
+                mean, std = (
+                    torch.tensor(split.metadata[kind][name], dtype=torch.float32, device=device).view(one.statistics)
+                    for kind in ("mean", "std")
+                )
+                scaled = one.scale == "per_channel"
+                self.deviations[name] = torch.ones_like(std) if scaled else std
+                mean, std = (mean, std) if scaled else (torch.zeros_like(mean), torch.ones_like(std))
+                self._factors[name] = 1 / (one.unit * std), mean / std
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(next(iter(self.values.values())))
 
-    def normalised(self, rows: Tensor | slice) -> Tensor:
-        """Images (len(rows), C, H, W), float32, zero mean and unit deviation per channel over the training split."""
-        return self.pixels[rows].float() * self.scale - self.shift
+    def read(self, name: str, rows: Tensor | slice) -> Tensor:
+        """A field of some samples in its declared scale; float32, or int64 where it is of classes."""
+        values = self.values[name][rows]
+        if name not in self._factors:
+            return values
+        scale, shift = self._factors[name]
+        return values.float() * scale - shift
+
+    def batch(self, rows: Tensor | slice) -> Batch:
+        """Every field of some samples."""
+        return {name: self.read(name, rows) for name in self.values}

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.data.stratify import grouped_split, stratified_split
 from infoplane.errors import UserError
+from infoplane.options import Fields
 from infoplane.specs import DataSpec
 
 SHOWN = 5
@@ -16,23 +17,27 @@ Rows = dict[str, np.ndarray]
 """Split -> positions of its samples in the source, int64, in random order."""
 
 
-def draw(images: Images, classes: int, spec: DataSpec) -> tuple[Rows, list[str]]:
+def draw(samples: Samples, fields: Fields, spec: DataSpec) -> tuple[Rows, list[str]]:
     """The splits, and a sentence for each thing about them that a reader of the results should know.
 
+    They have the same mix of the classes of the first field of classes; where there is none, all samples are alike.
     Raises `UserError` for splits that are larger than the data, and for one that no group is small enough for.
     """
-    labels = images.labels
+    chosen = next((name for name, one in fields.items() if one.is_class), None)
+    labels = np.zeros(len(samples), np.int64) if chosen is None else np.asarray(samples[chosen])
+    classes = (fields[chosen].classes if chosen else None) or 1
     counts = _counts(spec, len(labels))
-    together = _together(images)
+    together = _together(samples)
     if together is None:
         rows = stratified_split(labels, classes, counts, spec.seed)
     else:
         wanted = {name: None if name == "train" and spec.train is None else count for name, count in counts.items()}
         rows = grouped_split(labels, classes, together, wanted, spec.seed)
-    notes = [*_equal(images), *_fewer(rows, counts, together)]
+    notes = [*_equal(samples, labels), *_fewer(rows, counts, together)]
     if spec.held_out == "all":
         rows |= stratified_split(labels, classes, {"held_out": len(labels)}, spec.seed)
-    return rows, [*notes, *_untrained(images, classes, rows["train"])]
+    names = fields[chosen].names if chosen else None
+    return rows, [*notes, *_untrained(labels, classes, names, rows["train"])]
 
 
 def _counts(spec: DataSpec, samples: int) -> dict[str, int]:
@@ -57,9 +62,9 @@ def _counts(spec: DataSpec, samples: int) -> dict[str, int]:
     return set_aside | {"train": samples - sum(set_aside.values()) if spec.train is None else spec.train}
 
 
-def _together(images: Images) -> np.ndarray | None:
+def _together(samples: Samples) -> np.ndarray | None:
     """int64, shape (samples,): samples of one number stay together; None where each stands alone."""
-    given = [numbers for numbers in (images.groups, images.copies) if numbers is not None]
+    given = [numbers for numbers in (samples.groups, samples.copies) if numbers is not None]
     several = [numbers for numbers in given if len(np.unique(numbers)) < len(numbers)]
     if len(several) < 2:
         return several[0] if several else None
@@ -73,18 +78,18 @@ def _together(images: Images) -> np.ndarray | None:
     return connected_components(joined, directed=False)[1][groups].astype(np.int64)
 
 
-def _equal(images: Images) -> Iterator[str]:
+def _equal(samples: Samples, labels: np.ndarray) -> Iterator[str]:
     """Count the images that are there more than once, and those of them with several labels."""
-    if images.copies is None:
+    if samples.copies is None:
         return
-    _, first, number, sizes = np.unique(images.copies, return_index=True, return_inverse=True, return_counts=True)
+    _, first, number, sizes = np.unique(samples.copies, return_index=True, return_inverse=True, return_counts=True)
     if more := int((sizes - 1).sum()):
-        where = images.locate(int(first[sizes > 1].min()))
+        where = samples.locate(int(first[sizes > 1].min()))
         yield f"copies of other images, to the byte, such as of {where}: {more} of {len(number)}; they share a split"
-    unlike = np.flatnonzero(images.labels != images.labels[first[number]])
+    unlike = np.flatnonzero(labels != labels[first[number]])
     if len(unlike):
         other = int(unlike[0])
-        pair = f"{images.locate(int(first[number[other]]))} and {images.locate(other)}"
+        pair = f"{samples.locate(int(first[number[other]]))} and {samples.locate(other)}"
         yield f"equal images with different labels: {len(np.unique(number[unlike]))}, such as {pair}"
 
 
@@ -102,12 +107,11 @@ def _fewer(rows: Rows, counts: Mapping[str, int], together: np.ndarray | None) -
             yield f"{name} has {found} samples instead of {count}, because groups stay whole"
 
 
-def _untrained(images: Images, classes: int, train: np.ndarray) -> Iterator[str]:
+def _untrained(labels: np.ndarray, classes: int, names: tuple[str, ...] | None, train: np.ndarray) -> Iterator[str]:
     """Note the classes that no network is trained on."""
-    missing = np.flatnonzero(np.bincount(images.labels[train], minlength=classes) == 0)
+    missing = np.flatnonzero(np.bincount(labels[train], minlength=classes) == 0)
     if len(missing):
-        counts = np.bincount(images.labels, minlength=classes)
-        names = images.class_names or range(classes)
-        told = ", ".join(f"{names[number]} ({counts[number]} in all)" for number in missing[:SHOWN])
+        counts = np.bincount(labels, minlength=classes)
+        told = ", ".join(f"{(names or range(classes))[number]} ({counts[number]} in all)" for number in missing[:SHOWN])
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         yield f"classes without training images: {told}{more}"

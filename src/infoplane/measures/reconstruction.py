@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from infoplane.activations.file import Site
-from infoplane.data.images import Split
+from infoplane.data.samples import Split
 from infoplane.measures.decoding.left_out import constant_group_residuals, leave_groups_out
 from infoplane.measures.decoding.ridge import constant_losses, leave_one_out, unreached
 from infoplane.measures.decoding.views import Scale, kernel_view
@@ -79,9 +79,8 @@ def write(spec: ReconstructionsSpec, subject: Subject, output: Path, labels: dic
         **labels,
         "spec": spec.to_dict(),
         "site": site.column,
-        "shape": list(subject.held_out.shape),
-        "classes": subject.held_out.classes,
-        "class_names": subject.held_out.metadata["class_names"],
+        "shape": list(subject.held_out.fields["x"].shape),
+        "class_names": subject.held_out.fields["y"].names,
         "images": IMAGES,
         "zx": {"steps": list(found), "values": [one.value for one in found.values()]},
         "n": subject.targets.n,
@@ -157,10 +156,9 @@ def pick(labels: np.ndarray, count: int) -> np.ndarray:
 def to_pixels(inputs: np.ndarray, split: Split) -> np.ndarray:
     """Network inputs, shape (n, D_x), back to the grey values or colours of images: uint8, rounded and clipped.
 
-    The inverse of `subject.network_input`.
+    The inverse of `Split.as_read`.
     """
-    images = inputs.reshape(len(inputs), *split.shape)
-    images = images * split.std[:, None, None] + split.mean[:, None, None]
+    images = split.unscaled("x", inputs.reshape(len(inputs), *split.fields["x"].shape))
     return np.clip(np.rint(255 * images), 0, 255).astype(np.uint8)
 
 
@@ -173,7 +171,8 @@ def _pictures(
     losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(
         targets.inputs, targets.groups
     ).mean()
-    rows = pick(held_out.labels, count)
+    rows = pick(held_out["y"], count)
+    stored = np.rint(held_out["x"][rows] * (255 / held_out.fields["x"].unit)).clip(0, 255).astype(np.uint8)
     drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), held_out)
     return [
         {
@@ -183,10 +182,10 @@ def _pictures(
             "zx": chosen.value,
             "image": int(row),
             "index": int(held_out.index[row]),
-            "label": int(held_out.labels[row]),
+            "label": int(held_out["y"][row]),
             "nmse": float(losses[row]),
-            "original": held_out.pixels[row].ravel(),
+            "original": original.ravel(),
             "reconstruction": picture.ravel(),
         }
-        for row, picture in zip(rows, drawn, strict=True)
+        for row, original, picture in zip(rows, stored, drawn, strict=True)
     ]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from infoplane.activations.file import ActivationsFile, Site
-from infoplane.data.images import Split, read_split
+from infoplane.data.samples import Split, read_split
 from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets, prepare
@@ -78,7 +78,7 @@ class Subject:
     @cached_property
     def targets(self) -> Targets:
         """X and Y of the held-out images, and which samples belong together where the data set says so."""
-        return prepare(network_input(self.held_out), self.held_out.labels, self.device, self.held_out.groups)
+        return prepare(self.held_out.as_read("x"), self.held_out["y"], self.device, self.held_out.groups)
 
     @cached_property
     def activations(self) -> ActivationsFile:
@@ -159,13 +159,3 @@ def content(z: Tensor) -> bytes:
 
 Survey = Iterator[Measured]
 """What ``survey(subject, options)`` returns, in any order."""
-
-
-def network_input(split: Split) -> np.ndarray:
-    """X as the networks see it: pixels scaled to 0..1, then to the training split's mean and deviation per channel.
-
-    float64, shape (n, channels, height, width).
-    """
-    per_channel = (1, -1, 1, 1)
-    mean, std = split.mean.reshape(per_channel), split.std.reshape(per_channel)
-    return (split.pixels / 255.0 - mean) / std

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from infoplane.models.draws import from_generators
-from infoplane.training.learner import LAYOUT, step_seed
+from infoplane.training.learner import step_seed
 
 
 def convolves(network: nn.Module) -> bool:
@@ -31,9 +31,16 @@ def convolves(network: nn.Module) -> bool:
 class Members:
     """The forward pass of networks that differ in their tensors alone."""
 
-    def __init__(self, network: nn.Module, seeds: Sequence[int], device: torch.device, in_turn: bool | None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        seeds: Sequence[int],
+        device: torch.device,
+        in_turn: bool | None,
+        layout: torch.memory_format,
+    ) -> None:
         """network: any of them; in_turn: None where the device and the network decide which way is faster."""
-        self.seeds, self.convolutional = seeds, convolves(network)
+        self.seeds, self.convolutional, self.layout = seeds, convolves(network), layout
         self.in_turn = self.convolutional and device.type == "cpu" if in_turn is None else in_turn
         self.axis = 1 if self.convolutional and not self.in_turn else 0
         """Of images (n, members, C, H, W) or (members, n, C, H, W): where the members are."""
@@ -80,7 +87,7 @@ class Members:
             if seeds is not None:
                 torch.manual_seed(seeds[member])
             weights = {name: values[member] for name, values in apart.items()}
-            logits.append(functional_call(network, weights, (x.contiguous(memory_format=LAYOUT),)))
+            logits.append(functional_call(network, weights, (x.contiguous(memory_format=self.layout),)))
         return torch.stack(logits)
 
 

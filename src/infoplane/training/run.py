@@ -16,9 +16,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from infoplane.data.images import Split, read_split
+from infoplane.data.samples import Split, read_split
 from infoplane.errors import UserError
 from infoplane.models.build import is_chain
+from infoplane.options import vector
 from infoplane.progress import progress
 from infoplane.provenance import made, versions
 from infoplane.specs import TrainSpec
@@ -158,8 +159,9 @@ class Run:
         return beside | {
             "spec": self.specs[member].to_dict(),
             "data": self.images.metadata.get("spec"),
-            "shape": list(self.images.shape),
-            "classes": self.images.classes,
+            "input": self.images.fields["x"].to_dict(),
+            "output": vector(self.images.fields["y"].classes or 0).to_dict(),
+            "classes": self.images.fields["y"].classes,
             "parameters": self.learner.parameters,
             "chain": is_chain(self.specs[member].architecture, self.specs[member].shortcut),
             "steps": record.saved_steps,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from infoplane.data.images import read_split
+from infoplane.data.samples import read_split
 from infoplane.specs import StackSpec
 from infoplane.training.run import Run, reproducible
 from infoplane.training.stack import Stack

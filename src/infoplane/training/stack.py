@@ -13,14 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infoplane.data.images import Split
 from infoplane.data.resident import ResidentSplit
+from infoplane.data.samples import Split
 from infoplane.models.batchnorm import SAMPLES, batchnorms, take_averages
 from infoplane.models.build import build
+from infoplane.options import vector
 from infoplane.specs import StackSpec
 from infoplane.training import optimizer as optimizers
 from infoplane.training.batches import Batches, with_label_noise
-from infoplane.training.learner import EVALUATION_BATCH, part
+from infoplane.training.learner import EVALUATION_BATCH, layout, part
 from infoplane.training.members import Members
 
 
@@ -38,15 +39,17 @@ class Stack:
         """in_turn: whether the members compute one after the other; None: where `members` says that it is faster."""
         self.training = spec.training
         self.images, self.validation = ResidentSplit(train_images, device), ResidentSplit(validation, device)
-        samples, classes = len(self.images), train_images.classes
-        noise, labels = self.training.label_noise, self.images.labels
+        samples, fields = len(self.images), train_images.fields
+        classes = fields["y"].classes or 0
+        noise, labels = self.training.label_noise, self.images.values["y"]
         self.labels = torch.stack([with_label_noise(labels, classes, noise, seed) for seed in spec.seeds])
         self.batches = [Batches(samples, self.training.batch_size, seed, device) for seed in spec.seeds]
         self.batches_per_epoch = self.batches[0].per_epoch
         networks = [
-            build(spec.architecture, spec.shortcut, train_images.shape, classes, seed).to(device) for seed in spec.seeds
+            build(spec.architecture, spec.shortcut, fields["x"], vector(classes), seed).to(device)
+            for seed in spec.seeds
         ]
-        self.members = Members(networks[0], spec.seeds, device, in_turn)
+        self.members = Members(networks[0], spec.seeds, device, in_turn, layout(fields["x"]))
         self.parameters = sum(p.numel() for p in networks[0].parameters())
         self.stacked = _stacked(networks)
         self.optimizer = optimizers.make(list(self.stacked.values()), self.training, stacked=True)
@@ -56,7 +59,7 @@ class Stack:
     def update(self, step: int, rate: float, with_norms: bool) -> None:
         rows = torch.stack([batches.rows(step) for batches in self.batches])  # (members, batch)
         labels = self.labels.gather(1, rows)
-        images = self.images.normalised(rows.movedim(0, self.members.axis))
+        images = self.images.read("x", rows.movedim(0, self.members.axis))
         half = self.training.precision == "bfloat16"
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=half):
             logits = self.members.learn(self.stacked, images, step)
@@ -83,8 +86,8 @@ class Stack:
         tensors = self._recalibrated()
         for start in range(0, len(self.validation), EVALUATION_BATCH):
             rows = slice(start, start + EVALUATION_BATCH)
-            labels = self.validation.labels[rows].expand(len(totals), -1)
-            logits = self.members.read(tensors, self.validation.normalised(rows))
+            labels = self.validation.read("y", rows).expand(len(totals), -1)
+            logits = self.members.read(tensors, self.validation.read("x", rows))
             losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
             totals[:, 0] += losses.view(labels.shape).sum(1)
             totals[:, 1] += (logits.argmax(2) == labels).sum(1)
@@ -98,7 +101,7 @@ class Stack:
         statistics = [f"{norm}.{name}" for norm, module in norms.items() for name, _ in module.named_buffers()]
         tensors = self.stacked | {name: torch.zeros_like(self.stacked[name]) for name in statistics}
         if norms:
-            images = self.images.normalised(slice(SAMPLES))
+            images = self.images.read("x", slice(SAMPLES))
             take_averages(network, images, lambda batch: self.members.read(tensors, batch))
         return tensors
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infoplane.data.cifar import Archive, load_cifar
-from infoplane.data.images import Images
-from infoplane.options import Shape
+from infoplane.data.samples import Samples
+from infoplane.options import Fields, image, label
 
 ARCHIVE = Archive(
     file="cifar-10-binary.tar.gz",
@@ -26,18 +26,14 @@ class Options:
     """This data set has no options."""
 
     @property
-    def shape(self) -> Shape:
-        return (3, 32, 32)
-
-    @property
-    def classes(self) -> int:
-        return 10
+    def fields(self) -> Fields:
+        return {"x": image(3, 32, 32), "y": label(10)}
 
     @property
     def size(self) -> int | None:
         return 60000
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Read the binary archive or its unpacked folder in ``folder``, downloaded where missing."""
     return load_cifar(folder, "cifar10", ARCHIVE)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from infoplane.data.cifar import Archive, load_cifar
-from infoplane.data.images import Images
-from infoplane.options import Shape
+from infoplane.data.samples import Samples
+from infoplane.options import Fields, image, label
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,8 @@ class Options:
     labels: Annotated[Literal["fine", "coarse"], "100 fine classes, or the 20 superclasses they make up"] = "fine"
 
     @property
-    def shape(self) -> Shape:
-        return (3, 32, 32)
-
-    @property
-    def classes(self) -> int:
-        return 100 if self.labels == "fine" else 20
+    def fields(self) -> Fields:
+        return {"x": image(3, 32, 32), "y": label(100 if self.labels == "fine" else 20)}
 
     @property
     def size(self) -> int | None:
@@ -44,6 +40,6 @@ def archive(options: Options) -> Archive:
     )
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Read the binary archive or its unpacked folder in ``folder``, downloaded where missing."""
     return load_cifar(folder, "cifar100", archive(options))

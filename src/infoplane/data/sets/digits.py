@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from infoplane.data.images import Images
-from infoplane.options import Shape
+from infoplane.data.samples import Samples
+from infoplane.options import Fields, image, label
 
 LEVELS = 16
 """The brightest value in the file; 0 is the darkest."""
@@ -21,26 +21,20 @@ class Options:
     """This data set has no options."""
 
     @property
-    def shape(self) -> Shape:
-        return (1, 8, 8)
-
-    @property
-    def classes(self) -> int:
-        return 10
+    def fields(self) -> Fields:
+        return {"x": image(1, 8, 8), "y": label(10, tuple("0123456789"))}
 
     @property
     def size(self) -> int | None:
         return 1797
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Read scikit-learn's copy, its 17 grey levels spread over 0..255."""
     table = _table()
     pixels = np.rint(table[:, :-1] * (255 / LEVELS)).astype(np.uint8)
-    return Images(
-        pixels.reshape(-1, *options.shape),
-        table[:, -1].astype(np.int64),
-        tuple(str(digit) for digit in range(options.classes)),
+    return Samples(
+        {"x": pixels.reshape(-1, 1, 8, 8), "y": table[:, -1].astype(np.int64)},
         "digits: the 8x8 handwritten digits of the UCI repository, bundled with scikit-learn.",
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infoplane.data.idx import load_idx
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.options import GreyPictures
 
 MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
@@ -40,6 +40,6 @@ class Options(GreyPictures):
         return 70000
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Read the idx files in ``folder/FashionMNIST/raw`` (torchvision's place), downloaded where missing."""
     return load_idx(folder / "FashionMNIST" / "raw", "fashion_mnist", MD5S, MIRRORS, NAMES)

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from infoplane.data.encoded import EncodedImages
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.errors import UserError
 from infoplane.given import files
 from infoplane.options import GivenImages
@@ -27,7 +27,7 @@ class Options(GivenImages):
     ] = ""
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """List the files, class by class and sorted by path; images are decoded when a split takes them.
 
     Raises `UserError` for a missing folder, more or fewer classes than declared, a class without images.
@@ -50,12 +50,11 @@ def load(options: Options, folder: Path) -> Images:
     def locate(position: int) -> str:
         return found.paths[position]
 
-    pixels = EncodedImages(read, locate, len(found.paths), options.shape, options.resize)
-    return Images(
-        pixels,
-        np.array(found.labels, np.int64),
-        names,
+    pixels = EncodedImages(read, locate, len(found.paths), options.fields["x"].shape, options.resize)
+    return Samples(
+        {"x": pixels, "y": np.array(found.labels, np.int64)},
         f"image_folder: {len(found.paths)} images in {len(names)} sub-folders of {options.path}.",
+        {"y": names},
         locate,
         _groups(found, options.group) if options.group else None,
         pixels.copies(),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from infoplane.data.encoded import EncodedImages
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.data.shards import open_shards
 from infoplane.options import GivenImages
 
@@ -20,18 +20,18 @@ class Options(GivenImages):
     group: Annotated[str, "the column that says which images belong together, such as patient; empty: none"] = ""
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Open the shards, pooled in the order of their names; images are decoded when a split takes them.
 
     Raises `UserError` for missing or truncated shards, missing columns (listing what is there), bad labels.
     """
     shards = open_shards(options.path, options.image, options.label, options.group)
-    pixels = EncodedImages(shards.encoded, shards.locate, len(shards.labels), options.shape, options.resize)
-    return Images(
-        pixels,
-        shards.labels,
-        shards.class_names,
+    shape = options.fields["x"].shape
+    pixels = EncodedImages(shards.encoded, shards.locate, len(shards.labels), shape, options.resize)
+    return Samples(
+        {"x": pixels, "y": shards.labels},
         f"image_parquet: {len(shards.labels)} images in {len(shards.paths)} Parquet file(s), {options.path}.",
+        {"y": shards.class_names} if shards.class_names else {},
         shards.locate,
         shards.groups,
         pixels.copies(),

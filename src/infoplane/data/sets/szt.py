@@ -15,9 +15,9 @@ from typing import Annotated
 
 import numpy as np
 
-from infoplane.data.images import Images
+from infoplane.data.samples import Samples
 from infoplane.errors import UserError
-from infoplane.options import Shape
+from infoplane.options import Fields, image, label
 
 BITS = 12
 POINT, NEIGHBOURS, OPPOSITES = 9, -2, -1
@@ -30,19 +30,15 @@ class Options:
     path: Annotated[str, "the authors' own file var_u.mat (keys F and y); empty: labels by our rule"] = ""
 
     @property
-    def shape(self) -> Shape:
-        return (1, 1, 12)
-
-    @property
-    def classes(self) -> int:
-        return 2
+    def fields(self) -> Fields:
+        return {"x": image(1, 1, BITS), "y": label(2, ("0", "1"))}
 
     @property
     def size(self) -> int | None:
         return 4096
 
 
-def load(options: Options, folder: Path) -> Images:
+def load(options: Options, folder: Path) -> Samples:
     """Every pattern once, a one as white (255); raises `UserError` for a file that is not the authors'."""
     if options.path:
         patterns, labels = read_mat(Path(options.path).expanduser())
@@ -51,8 +47,8 @@ def load(options: Options, folder: Path) -> Images:
         patterns = np.arange(2**BITS)[:, None] >> np.arange(BITS) & 1
         labels = (symmetric_function(patterns) > THRESHOLD).astype(np.int64)
         source = "szt: all 12-bit patterns, labelled by a rule that the rotations of an icosahedron do not change."
-    pixels = (255 * patterns).astype(np.uint8).reshape(-1, *options.shape)
-    return Images(pixels, labels, ("0", "1"), source)
+    pixels = (255 * patterns).astype(np.uint8).reshape(-1, 1, 1, BITS)
+    return Samples({"x": pixels, "y": labels}, source)
 
 
 def corners() -> np.ndarray:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from infoplane.data.resident import ResidentSplit
-from infoplane.errors import UserError
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.gradients import (
     Moments,
@@ -21,7 +20,7 @@ from infoplane.measures.gradients import (
     weight_layers,
 )
 from infoplane.measures.subject import Measured, Subject, Survey
-from infoplane.models.build import build
+from infoplane.models.build import build_from
 from infoplane.options import require
 from infoplane.progress import progress
 from infoplane.specs import TrainSpec, canonical
@@ -51,10 +50,7 @@ def survey(subject: Subject, options: Options) -> Survey:
     """
     run = subject.checkpoints
     spec = TrainSpec.from_dict(run.metadata["spec"])
-    shape, classes = tuple(run.metadata["shape"]), run.metadata["classes"]
-    if subject.train.shape != shape:
-        raise UserError(f"{subject.train_path}: images of shape {subject.train.shape}, the network expects {shape}.")
-    network = build(spec.architecture, spec.shortcut, shape, classes, spec.seed).to(subject.device)
+    network = build_from(run, subject.train.fields["x"], subject.train_path).to(subject.device)
     images = ResidentSplit(subject.train, subject.device)
     order = rows(len(images), options.batch_size or spec.training.batch_size, options)
     noise = spec.training.label_noise
@@ -91,9 +87,8 @@ def rows(samples: int, batch_size: int, options: Options) -> Tensor:
 
 def _batches(network: nn.Module, images: ResidentSplit, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Some batches at a time."""
-    for some in order.to(images.labels.device).split(at_once(network)):
-        pixels = images.normalised(some.flatten())
-        yield pixels.view(*some.shape, *pixels.shape[1:]), images.labels[some]
+    for some in order.to(images.values["y"].device).split(at_once(network)):
+        yield images.read("x", some), images.read("y", some)
 
 
 def _layer(found: Moments, size: float, order: Tensor, count: int, note: str) -> Iterator[Estimate]:

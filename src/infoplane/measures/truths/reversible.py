@@ -49,8 +49,8 @@ def backward(z: np.ndarray, steps: int) -> np.ndarray:
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """The images with mean 0 and variance 1 over all pixels, (1797, 64), and their labels."""
     found = load(Options(), Path())
-    images = np.asarray(found.pixels, dtype=np.float64).reshape(-1, 2 * HALF)
-    return (images - images.mean()) / images.std(), found.labels
+    images = np.asarray(found["x"], dtype=np.float64).reshape(-1, 2 * HALF)
+    return (images - images.mean()) / images.std(), np.asarray(found["y"])
 
 
 def reversible_digits(steps: int = 12) -> Truth:

@@ -14,11 +14,12 @@ from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
 from infoplane.options import (
     Addition,
+    Field,
     Norm,
     Places,
     ResidualOptions,
-    Shape,
     count_patches,
+    require_axes,
     require_layers,
     require_patches,
     require_positive,
@@ -40,14 +41,15 @@ class Options(ResidualOptions):
         require_positive(self, "patch", "dim", "token_dim", "channel_dim")
         require_layers(self, "blocks")
 
-    def check(self, shape: Shape) -> None:
-        require_patches(self.patch, shape)
+    def check(self, input: Field, output: Field) -> None:
+        require_patches(self.patch, input)
+        require_axes(output, "d")
 
-    def places(self, shape: Shape, classes: int) -> Places:
-        tokens = count_patches(self.patch, shape), self.dim
+    def places(self, input: Field, output: Field) -> Places:
+        tokens = count_patches(self.patch, input), self.dim
         parts = [f"block{block + 1}_{part}" for block in range(self.blocks) for part in ("token", "channel")]
         additions = {part: Addition(tokens) for part in parts}
-        return {"stem": tokens, **additions, "readout": (self.dim,), "logits": (classes,)}
+        return {"stem": tokens, **additions, "readout": (self.dim,), "logits": output.shape}
 
 
 def mlp(features: int, hidden: int) -> nn.Sequential:
@@ -67,10 +69,10 @@ class TokenMixing(nn.Module):
 
 
 class Network(nn.Module):
-    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+    def __init__(self, options: Options, input: Field, output: Field, add: Additions) -> None:
         super().__init__()
         dim = options.dim
-        embedding = PatchEmbedding(shape, options.patch, dim)
+        embedding = PatchEmbedding(input, options.patch, dim)
         self.stem = nn.Sequential(embedding)
         self.stem.add_module("z", Site())
         self.blocks = []
@@ -82,7 +84,7 @@ class Network(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.readout = nn.Sequential()
         self.readout.add_module("z", Site())
-        self.logits = nn.Sequential(nn.Linear(dim, classes))
+        self.logits = nn.Sequential(nn.Linear(dim, output.values))
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A residual multi-layer perceptron on flattened images: linear stem, additions of small branches, linear classifier.
+"""A residual multi-layer perceptron on flattened inputs: linear stem, additions of small branches, linear read-out.
 
 The fully connected analogue of He et al. 2016 (arXiv:1512.03385), section 3.2, with any shortcut kind; sizes are
 ours. ``layers_per_branch: 1`` with the shortcut ``none`` is a plain MLP.
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infoplane.models.nonlinearities import ACTIVATIONS
 from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Norm, Places, ResidualOptions, Shape, require_layers, require_positive
+from infoplane.options import Addition, Field, Norm, Places, ResidualOptions, require_layers, require_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +29,24 @@ class Options(ResidualOptions):
         require_positive(self, "width")
         require_layers(self, "blocks", "layers_per_branch")
 
-    def places(self, shape: Shape, classes: int) -> Places:
+    def places(self, input: Field, output: Field) -> Places:
         blocks = {f"block{block + 1}": Addition((self.width,)) for block in range(self.blocks)}
-        return {"stem": (self.width,), **blocks, "logits": (classes,)}
+        return {"stem": (self.width,), **blocks, "logits": output.shape}
 
 
 class Network(nn.Module):
-    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+    def __init__(self, options: Options, input: Field, output: Field, add: Additions) -> None:
         super().__init__()
         width, activation = options.width, ACTIVATIONS[options.activation]
-        channels, height, width_px = shape
-        self.stem = nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width_px, width))
+        self.stem = nn.Sequential(nn.Flatten(), nn.Linear(input.values, width))
         self.stem.add_module("z", Site())
         self.blocks = [f"block{block + 1}" for block in range(options.blocks)]
         for name in self.blocks:
             layers = [(nn.Linear(width, width), activation()) for _ in range(options.layers_per_branch)]
             branch = nn.Sequential(*(module for layer in layers for module in layer))
             self.add_module(name, add(branch, width, norm=nn.LayerNorm))
-        self.logits = nn.Sequential(nn.Linear(width, classes))
+        shaped = [] if len(output.shape) == 1 else [nn.Unflatten(1, output.shape)]
+        self.logits = nn.Sequential(nn.Linear(width, output.values), *shaped)
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from infoplane.models.residual import Additions, Match, through
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Places, ResidualOptions, Shape, require, require_layers, require_positive
+from infoplane.options import (
+    Addition,
+    Field,
+    Places,
+    ResidualOptions,
+    require,
+    require_axes,
+    require_layers,
+    require_positive,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +37,10 @@ class Options(ResidualOptions):
         require_positive(self, "width", "stem_pool")
         require_layers(self, "blocks", "stages")
 
-    def check(self, shape: Shape) -> None:
-        _, height, width = shape
+    def check(self, input: Field, output: Field) -> None:
+        require_axes(input, "chw")
+        require_axes(output, "d")
+        _, height, width = input.shape
         factor = self.stem_pool * 2 ** (self.stages - 1)
         require(
             height % factor == 0 and width % factor == 0,
@@ -37,13 +48,13 @@ class Options(ResidualOptions):
             f"which {height}x{width} images do not allow",
         )
 
-    def places(self, shape: Shape, classes: int) -> Places:
+    def places(self, input: Field, output: Field) -> Places:
         maps = [
-            (self.width * 2**stage, *(side // (self.stem_pool * 2**stage) for side in shape[1:]))
+            (self.width * 2**stage, *(side // (self.stem_pool * 2**stage) for side in input.shape[1:]))
             for stage in range(self.stages)
         ]
         blocks = {f"block{i + 1}": Addition(maps[i // self.blocks]) for i in range(self.stages * self.blocks)}
-        return {"stem": maps[0], **blocks, "readout": maps[-1][:1], "logits": (classes,)}
+        return {"stem": maps[0], **blocks, "readout": maps[-1][:1], "logits": output.shape}
 
 
 class Branch(nn.Sequential):
@@ -60,11 +71,11 @@ class Branch(nn.Sequential):
 
 
 class Network(nn.Module):
-    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+    def __init__(self, options: Options, input: Field, output: Field, add: Additions) -> None:
         super().__init__()
         width = options.width
         self.stem = nn.Sequential(
-            nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
+            nn.Conv2d(input.shape[0], width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.AvgPool2d(options.stem_pool) if options.stem_pool > 1 else nn.Identity(),
@@ -90,7 +101,7 @@ class Network(nn.Module):
                 )
         self.readout = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.readout.add_module("z", Site())
-        self.logits = nn.Sequential(nn.Linear(width, classes))
+        self.logits = nn.Sequential(nn.Linear(width, output.values))
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:

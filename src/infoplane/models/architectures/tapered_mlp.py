@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from infoplane.models.nonlinearities import ACTIVATIONS
 from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
-from infoplane.options import Addition, Places, ResidualOptions, Shape, require
+from infoplane.options import Addition, Field, Places, ResidualOptions, require, require_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,12 @@ class Options(ResidualOptions):
             f"widths must name the units, at least 1, of one hidden layer or more, got {list(self.widths)}",
         )
 
-    def places(self, shape: Shape, classes: int) -> Places:
+    def check(self, input: Field, output: Field) -> None:
+        require_axes(output, "d")
+
+    def places(self, input: Field, output: Field) -> Places:
         blocks = {f"block{index + 1}": Addition((width,)) for index, width in enumerate(self.widths)}
-        return {**blocks, "logits": (classes,)}
+        return {**blocks, "logits": output.shape}
 
 
 class MatchFeatures(nn.Module):
@@ -55,16 +58,16 @@ def layer(inputs: int, outputs: int) -> nn.Linear:
 
 
 class Network(nn.Module):
-    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+    def __init__(self, options: Options, input: Field, output: Field, add: Additions) -> None:
         super().__init__()
-        before = math.prod(shape)
+        before = input.values
         self.flatten = nn.Flatten()
         self.blocks = [f"block{index + 1}" for index in range(len(options.widths))]
         for name, width in zip(self.blocks, options.widths, strict=True):
             branch = nn.Sequential(layer(before, width), ACTIVATIONS[options.activation]())
             self.add_module(name, add(branch, width, nn.LayerNorm, match=MatchFeatures(width), inputs=before))
             before = width
-        self.logits = nn.Sequential(layer(before, classes))
+        self.logits = nn.Sequential(layer(before, output.values))
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:

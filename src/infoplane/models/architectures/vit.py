@@ -16,12 +16,13 @@ from infoplane.models.residual import Additions, through
 from infoplane.models.sites import Site
 from infoplane.options import (
     Addition,
+    Field,
     Norm,
     Places,
     ResidualOptions,
-    Shape,
     count_patches,
     require,
+    require_axes,
     require_layers,
     require_patches,
     require_positive,
@@ -54,14 +55,15 @@ class Options(ResidualOptions):
     def chain(self) -> bool:
         return self.values == "own"
 
-    def check(self, shape: Shape) -> None:
-        require_patches(self.patch, shape)
+    def check(self, input: Field, output: Field) -> None:
+        require_patches(self.patch, input)
+        require_axes(output, "d")
 
-    def places(self, shape: Shape, classes: int) -> Places:
-        tokens = count_patches(self.patch, shape) + (self.pool == "cls"), self.dim
+    def places(self, input: Field, output: Field) -> Places:
+        tokens = count_patches(self.patch, input) + (self.pool == "cls"), self.dim
         parts = [f"block{block + 1}_{part}" for block in range(self.blocks) for part in ("attention", "mlp")]
         additions = {part: Addition(tokens) for part in parts}
-        return {"stem": tokens, **additions, "readout": (self.dim,), "logits": (classes,)}
+        return {"stem": tokens, **additions, "readout": (self.dim,), "logits": output.shape}
 
 
 class FirstValues:
@@ -99,12 +101,12 @@ class Attention(nn.Module):
 
 
 class Network(nn.Module):
-    def __init__(self, options: Options, shape: Shape, classes: int, add: Additions) -> None:
+    def __init__(self, options: Options, input: Field, output: Field, add: Additions) -> None:
         super().__init__()
         dim = options.dim
         self.pool = options.pool
         self.first = FirstValues() if options.values == "first" else None
-        self.embedding = PatchEmbedding(shape, options.patch, dim)
+        self.embedding = PatchEmbedding(input, options.patch, dim)
         tokens = self.embedding.tokens + (self.pool == "cls")
         self.cls = nn.Parameter(torch.zeros(1, 1, dim)) if self.pool == "cls" else None
         self.positions = nn.Parameter(0.02 * torch.randn(1, tokens, dim))
@@ -120,7 +122,7 @@ class Network(nn.Module):
                 self.add_module(self.blocks[-1], add(branch, dim, norm=nn.LayerNorm))
         self.readout = nn.Sequential(nn.LayerNorm(dim))
         self.readout.add_module("z", Site())
-        self.logits = nn.Sequential(nn.Linear(dim, classes))
+        self.logits = nn.Sequential(nn.Linear(dim, output.values))
         self.logits.add_module("z", Site())
 
     def forward(self, x: Tensor) -> Tensor:
