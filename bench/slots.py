@@ -58,12 +58,12 @@ def spec(seed: int, steps: int) -> TrainSpec:
         weight_decay=5e-4,
         schedule="constant",
         warmup=0,
-        label_noise=0.0,
         log_every=50,
         precision="float32",
         checkpoints=CheckpointSpec(4, 100, 2),
     )
-    return TrainSpec(Plugin("resnet"), Plugin("identity"), seed, learning)
+    task = Plugin("classification", {"x": "x", "y": "y", "label_noise": 0.0})
+    return TrainSpec(Plugin("resnet"), Plugin("identity"), task, learning, seed)
 
 
 def job(device: str, slots: int, text: str, folder: Path, name: str) -> None:

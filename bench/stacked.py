@@ -73,7 +73,6 @@ def training(batch_size: int) -> TrainingSpec:
         weight_decay=0.0,
         schedule="constant",
         warmup=0,
-        label_noise=0.0,
         log_every=1,
         precision="float32",
         checkpoints=CheckpointSpec(0, 1, 0),
@@ -143,7 +142,8 @@ def measure(name: str, seeds: int, steps: int, repeats: int, device: torch.devic
     steps = max(2, steps // case.weight) if device.type == "cpu" else steps
     images, validation = split(case, case.samples), split(case, 100)
     architecture, shortcut = Plugin(case.architecture, case.options), Plugin(case.shortcut)
-    spec = StackSpec(architecture, shortcut, list(range(seeds)), training(case.batch_size))
+    task = Plugin("classification", {"x": "x", "y": "y", "label_noise": 0.0})
+    spec = StackSpec(architecture, shortcut, task, training(case.batch_size), list(range(seeds)))
     stack = Stack(spec, images, validation, device)
     solos: list[Learner] = [Solo(run, images, validation, device) for run in spec.runs]
     ways: dict[str, list[Learner] | list[PlainLoop]] = {"stacked": [stack], "solo": solos}

@@ -16,7 +16,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 CHARTS = ("contrast", "information_plane")
 PATIENCE_MS = 180_000
 """A machine that does much else may take long to draw a page; no test asks how long."""
-VIEWS = ("plane", "dynamics_x", "dynamics_y", "accuracy")
+VIEWS = ("plane", "dynamics_x", "dynamics_y", "score")
 
 
 def opened() -> Iterator[Browser]:

@@ -75,6 +75,9 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
+CLASSIFICATION: dict[str, object] = {"x": "x", "y": "y", "label_noise": 0.0}
+
+
 def training(**changes: object) -> TrainingSpec:
     """A training spec of a few steps."""
     values: dict[str, object] = {
@@ -86,7 +89,6 @@ def training(**changes: object) -> TrainingSpec:
         "weight_decay": 5e-4,
         "schedule": "cosine",
         "warmup": 2,
-        "label_noise": 0.0,
         "log_every": 5,
         "precision": "float32",
         "checkpoints": CheckpointSpec(log=3, log_until=6, linear=2),
@@ -106,6 +108,7 @@ def train_spec() -> Callable[..., TrainSpec]:
         }
         token = {"dim": 8, "blocks": 1, "patch": 4}
         plugin = Plugin(architecture, options.get(architecture, token))
-        return TrainSpec(plugin, Plugin(shortcut), seed, training(**changes))
+        task = Plugin("classification", CLASSIFICATION | {"label_noise": changes.pop("label_noise", 0.0)})
+        return TrainSpec(plugin, Plugin(shortcut), task, training(**changes), seed)
 
     return make

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from histories import wide
 
 from infoplane.specs import StackSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
@@ -36,7 +37,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def stack_of(spec: TrainSpec, seeds: list[int] = SEEDS) -> StackSpec:
-    return StackSpec(spec.architecture, spec.shortcut, seeds, spec.training)
+    return StackSpec(spec.architecture, spec.shortcut, spec.task, spec.training, seeds)
 
 
 def outputs(folder: Path, seeds: list[int] = SEEDS) -> list[tuple[Path, Path]]:
@@ -58,7 +59,7 @@ def solo(spec: TrainSpec, splits: dict[str, Path], folder: Path) -> tuple[Path, 
 
 
 def rows(history: Path) -> list[dict[str, float | None]]:
-    return read_rows(history)[0].drop(["seconds"]).to_pylist()  # type: ignore[no-any-return]
+    return wide(read_rows(history)[0].to_pylist())
 
 
 def assert_alike(one: tuple[Path, Path], other: tuple[Path, Path]) -> None:

@@ -1,19 +1,21 @@
 """Made-up results in the files that a real experiment leaves behind: curves of a known shape, no training."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
+from histories import long
 
 from infoplane.charts.frames import Tables
 from infoplane.measures.estimate import BLOCKS
+from infoplane.options import image
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.storage.parquet import write_rows
-from infoplane.tables import HISTORY, MEASURES, ExpectedRun, collect
+from infoplane.tables import ACCURACY, HISTORY, MEASURES, ExpectedRun, collect
 
 LABEL_ENTROPY = math.log(10)
 VERSIONS = {"infoplane": "0.1.0", "torch": "9.8.7", "python": "3.11.7"}
@@ -166,7 +168,7 @@ def history_rows(run: dict[str, Any], at: list[int]) -> list[dict[str, Any]]:
                 "seconds": 0.37 * step,
             }
         )
-    return rows
+    return long(rows)
 
 
 def write_run(
@@ -188,11 +190,17 @@ def write_run(
     spec = {"architecture": {"kind": "resnet", "options": {}}, "shortcut": {"kind": shortcut, "options": {}}}
     reached = [step for step in at if diverged_at is None or step < diverged_at]
     columns = {name: kind for name, kind in HISTORY.items() if name not in run}
-    schema = _schema(columns | {"seconds": HISTORY["epoch"]})
+    schema = _schema(columns)
     rows = history_rows(run, reached)
     if diverged_at is not None:
-        rows.append(rows[-1] | {"step": diverged_at, "train_loss": math.nan, "validation_loss": math.nan})
-    metadata = common | {"spec": spec, "parameters": 12345, "classes": 10, "shape": [1, 8, 8]}
+        lost = {"step": diverged_at, "epoch": diverged_at / 20, "train_loss": math.nan, "validation_loss": math.nan}
+        rows += long([lost])
+    metadata = common | {"spec": spec, "parameters": 12345, "classes": 10, "input": image(1, 8, 8).to_dict()}
+    metadata |= {
+        "metrics": [asdict(ACCURACY)],
+        "loss_unit": "nats",
+        "trivial": {"loss": LABEL_ENTROPY, "accuracy": 0.1},
+    }
     write_rows(where.history, pa.Table.from_pylist(rows, schema), metadata)
     for family, path in where.measures.items():
         rows = measure_rows(run, family, reached, names)

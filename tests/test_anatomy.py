@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import training
+from conftest import CLASSIFICATION, training
 from torch import Tensor
 
 from infoplane.activations.dump import dump
@@ -222,7 +222,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -> Ca
     def make(shortcut: str, sites: list[str]) -> Subject:
         folder = tmp_path_factory.mktemp("anatomy")
         architecture = Plugin("mlp", {"width": 12, "blocks": 2, "norm": "none"})
-        spec = TrainSpec(architecture, Plugin(shortcut), 0, training(steps=4, warmup=1))
+        task = Plugin("classification", CLASSIFICATION)
+        spec = TrainSpec(architecture, Plugin(shortcut), task, training(steps=4, warmup=1), 0)
         train(spec, splits["train"], splits["validation"], folder / "c", folder / "h", folder / "state", CPU)
         reading = ActivationsSpec(sites, "float16", {}, {}, 100, 0)
         dump(reading, folder / "c", splits["train"], splits["held_out"], folder / "a", CPU)

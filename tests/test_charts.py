@@ -15,7 +15,7 @@ from PIL import Image
 
 from infoplane import registry
 from infoplane.charts import render, scales, theme
-from infoplane.charts.frames import Tables, accuracy, curves, spread
+from infoplane.charts.frames import Tables, curves, scores, spread
 from infoplane.errors import UserError
 from infoplane.phases.curves import last_block
 from infoplane.tables import collect
@@ -330,6 +330,6 @@ def test_accuracy_is_thinned(tmp_path: Path) -> None:
     rows = tables.history.head(1)
     steps = pl.DataFrame({"step": range(0, 20_001, 20)})
     crowded = Tables(tables.measures, steps.join(rows.drop("step"), how="cross").select(rows.columns), tables.metadata)
-    found = accuracy(crowded)
+    found = scores(crowded)
     assert found["step"].n_unique() < 60
     assert (found["step"].min(), found["step"].max()) == (0, 20_000)

@@ -115,7 +115,7 @@ def test_the_turns_step(clear: Planted) -> None:
 UNFIT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"seeds": 1}, {"versus": "b"}, "one seed, so it is not known how much seeds differ"),
     ({"absent": (("cnn", "b", 1),)}, {"versus": "b"}, "cnn with b: left out: seed 1 missing"),
-    ({"untaught": (("cnn", "b"),)}, {"versus": "b"}, "cnn with b did not learn (validation accuracy 0.100)"),
+    ({"untaught": (("cnn", "b"),)}, {"versus": "b"}, "cnn with b did not learn (validation accuracy 10%)"),
     ({}, {"versus": "b", "site": "blokc1"}, "cnn with a has no site 'blokc1'"),
 ]
 

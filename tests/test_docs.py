@@ -10,7 +10,7 @@ import pytest
 import synthetic_results
 import torch
 import yaml
-from conftest import training
+from conftest import CLASSIFICATION, training
 
 from infoplane import registry
 from infoplane.activations.dump import dump
@@ -136,7 +136,8 @@ def results(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -
     folder = tmp_path_factory.mktemp("docs")
     demo, run, device = folder / "results/demo", "resnet/identity/seed0", torch.device("cpu")
     checkpoints = demo / "train" / run / "checkpoints.safetensors"
-    spec = TrainSpec(Plugin("resnet", {"width": 4, "blocks": 2}), Plugin("identity"), 0, training(steps=4, warmup=1))
+    network = Plugin("resnet", {"width": 4, "blocks": 2}), Plugin("identity")
+    spec = TrainSpec(*network, Plugin("classification", CLASSIFICATION), training(steps=4, warmup=1), 0)
     train(spec, splits["train"], splits["validation"], checkpoints, demo / "history.parquet", folder / "state", device)
     reading = ActivationsSpec(["*"], "float16", {}, {}, 100, 0)
     dump(reading, checkpoints, splits["train"], splits["held_out"], demo / "activations" / f"{run}.parquet", device)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from infoplane.models.build import build
 from infoplane.options import image, vector
 from infoplane.specs import MeasuresSpec, Plugin, TrainSpec
 from infoplane.storage.parquet import read_rows
+from infoplane.tasks import classification
 from infoplane.training.run import train
 
 CPU = torch.device("cpu")
@@ -46,10 +48,13 @@ def network(name: str, shortcut: str = "identity") -> nn.Module:
     return build(Plugin(name, NETWORKS[name]), Plugin(shortcut), image(1, 8, 8), vector(10), 0)
 
 
-def batches(count: int, size: int = 16) -> tuple[Tensor, Tensor]:
+def batches(count: int, size: int = 16) -> tuple[Tensor, dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(count, size, 1, 8, 8, generator=generator)
-    return images, torch.randint(10, (count, size), generator=generator)
+    return images, {"y": torch.randint(10, (count, size), generator=generator)}
+
+
+losses = partial(classification.losses, options=classification.Options())
 
 
 # Moments
@@ -60,7 +65,7 @@ def test_signal_to_noise_of_a_linear_model_by_hand() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
     state = {"1.weight": torch.zeros(2, 2)}
     x = torch.tensor([[3.0, 1.0], [1.0, 1.0], [2.0, -2.0]]).view(3, 1, 1, 1, 2)
-    found = gradient_moments(model, state, [(x, torch.zeros(3, 1, dtype=torch.int64))])
+    found = gradient_moments(model, state, [(x, {"y": torch.zeros(3, 1, dtype=torch.int64)})], losses)
     # rows are -x/2 and x/2: mean (2, 0), deviation (1, sqrt(3)), both twice at half their size
     assert found["1"].mean == pytest.approx(math.sqrt(2) * 1.0)
     assert found["1"].std == pytest.approx(math.sqrt(2) * 1.0)
@@ -70,9 +75,11 @@ def test_signal_to_noise_of_a_linear_model_by_hand() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_moments_are_those_of_one_backward_pass_per_batch(name: str) -> None:
     model = network(name)
-    images, labels = batches(5)
+    images, of = batches(5)
+    labels = of["y"]
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    found = gradient_moments(model, state, zip(images.split(2), labels.split(2), strict=True))
+    halves = [(x, {"y": y}) for x, y in zip(images.split(2), labels.split(2), strict=True)]
+    found = gradient_moments(model, state, halves, losses)
     assert set(found) == set(weight_layers(model)) and len(found) >= 4
     for key, value in model.state_dict().items():
         assert torch.equal(value, state[key]), "neither the network nor the state is changed"
@@ -98,20 +105,22 @@ def test_only_what_learns_has_a_gradient() -> None:
         Plugin("mlp", NETWORKS["mlp"]), Plugin("projection", {"init": "random"}), image(1, 8, 8), vector(10), 0
     )
     assert len(weight_layers(free)) - len(weight_layers(frozen)) == 2
-    assert gradient_moments(frozen, frozen.state_dict(), [batches(2)]).keys() == weight_layers(frozen).keys()
+    assert gradient_moments(frozen, frozen.state_dict(), [batches(2)], losses).keys() == weight_layers(frozen).keys()
 
 
 def test_random_branches_are_drawn_from_the_seed_alone() -> None:
     model = network("resnet", "stochastic_depth")
     before = torch.random.get_rng_state()
-    first, again, other = (gradient_moments(model, model.state_dict(), [batches(3)], seed) for seed in (0, 0, 1))
+    first, again, other = (
+        gradient_moments(model, model.state_dict(), [batches(3)], losses, seed) for seed in (0, 0, 1)
+    )
     assert first == again and first != other
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_single_batch_has_no_deviation() -> None:
     model = network("mlp")
-    found = gradient_moments(model, model.state_dict(), [batches(1)])
+    found = gradient_moments(model, model.state_dict(), [batches(1)], losses)
     assert all(one.std is None and one.snr is None and one.mean > 0 for one in found.values())
     assert together(found.values()).std is None
 
@@ -125,9 +134,10 @@ def test_layers_together_are_one_vector() -> None:
 def test_batches_with_batchnorm_are_taken_one_by_one() -> None:
     assert at_once(network("resnet")) == 1 and at_once(network("mlp")) > 1000
     model = network("resnet")
-    images, labels = batches(2)
-    alone = batch_gradients(model, model.state_dict(), ["logits.0.weight"], images[:1], labels[:1])
-    both = batch_gradients(model, model.state_dict(), ["logits.0.weight"], images, labels)
+    images, of = batches(2)
+    first = {"y": of["y"][:1]}
+    alone = batch_gradients(model, model.state_dict(), ["logits.0.weight"], images[:1], first, losses)
+    both = batch_gradients(model, model.state_dict(), ["logits.0.weight"], images, of, losses)
     torch.testing.assert_close(both["logits.0.weight"][:1], alone["logits.0.weight"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import training
+from conftest import CLASSIFICATION, training
 from torch import Tensor
 
 from infoplane.activations.dump import dump
@@ -207,7 +207,8 @@ def test_alignment_needs_something_that_varies() -> None:
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory: pytest.TempPathFactory, splits: dict[str, Path]) -> Subject:
     folder = tmp_path_factory.mktemp("health")
-    spec = TrainSpec(Plugin("resnet", {"width": 4, "blocks": 2}), Plugin("identity"), 0, training(steps=4, warmup=1))
+    network = Plugin("resnet", {"width": 4, "blocks": 2}), Plugin("identity")
+    spec = TrainSpec(*network, Plugin("classification", CLASSIFICATION), training(steps=4, warmup=1), 0)
     train(spec, splits["train"], splits["validation"], folder / "c", folder / "h", folder / "state", CPU)
     dump(
         ActivationsSpec(["*"], "float16", {}, {}, 100, 0),

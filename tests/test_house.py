@@ -24,7 +24,7 @@ PACKAGE = REPOSITORY / "src" / "infoplane"
 
 GROUND = {
     "checkout", "devices", "errors", "given", "meaning", "options", "plugin_files", "progress", "provenance",
-    "quantities", "registry", "reuse", "streams", "sources", "specs", "storage", "timings",
+    "quantities", "registry", "reuse", "streams", "sources", "specs", "storage", "task", "tasks", "timings",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     # The ground, from the bottom up.
@@ -47,6 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meaning": {"errors", "storage"},
     "sources": {"meaning", "plugin_files", "registry"},
     "given": {"errors", "storage"},
+    "task": {"errors", "options", "registry", "specs"},
+    "tasks": {"options", "streams"},
     "reuse": {"errors", "provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.
     "config": {"errors", "options", "plugin_files", "quantities", "registry", "renamed", "specs"},

@@ -14,7 +14,7 @@ import synthetic_results as synthetic
 from infoplane.errors import UserError
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.report import own_table
-from infoplane.tables import HISTORY, MEASURES
+from infoplane.tables import HISTORY, MEASURES, of_history
 
 HEADER = "run,step,site,zx,zy"
 
@@ -90,8 +90,11 @@ def test_every_optional_column(tmp_path: Path) -> None:
     assert set(tables.measures["family"]) == {"k"} and tables.metadata["n"] == [500]
     assert tables.measures.filter(pl.col("measure") == "zx")["stderr"].unique().to_list() == [0.01]
     assert dict(tables.measures.select("site", "depth").unique().iter_rows()) == {"block1": 7, "block2": 3}
-    assert tables.history.height == 4 * 6
-    assert tables.history.filter(pl.col("step") == 256)["validation_accuracy"].to_list() == [1.0] * 4
+    assert tables.history.height == 2 * 4 * 6
+    assert (
+        of_history(tables.history, "validation", "accuracy").filter(pl.col("step") == 256)["value"].to_list()
+        == [1.0] * 4
+    )
 
 
 def test_runs_of_one_network_are_its_seeds(tmp_path: Path) -> None:

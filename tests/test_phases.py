@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import synthetic_results as synthetic
+from histories import long
 from phase_tables import FEW, around, frames, measured
 from scipy import stats
 
@@ -201,7 +202,7 @@ def test_rows_of_all_seeds_and_of_each(found: Phases) -> None:
     )
     assert rows["seed"].to_list() == [None, 0, 1]
     assert rows["seeds"].to_list() == [2, 1, 1]
-    assert rows["accuracy"][0] == pytest.approx(rows["accuracy"][1:].mean())
+    assert rows["metric"][0] == pytest.approx(rows["metric"][1:].mean())
 
 
 def test_differences_are_paired_and_adjusted(found: Phases) -> None:
@@ -236,7 +237,7 @@ def test_one_seed_says_nothing_of_accuracy() -> None:
         for name, value in (("identity", 0.9), ("none", 0.6))
     ]
     rows = measured(around([0.5, 0.3, 0.5], 1)) + measured(around([0.5, 0.4, 0.5], 1), shortcut="none")
-    found = analyse(*frames(rows, history), FEW).differences.filter(pl.col("quantity") == "accuracy")
+    found = analyse(*frames(rows, long(history)), FEW).differences.filter(pl.col("quantity") == "metric")
     row = found.row(0, named=True)
     assert (row["difference"], row["p"], row["note"]) == (pytest.approx(0.3), None, "one seed")
 
@@ -256,7 +257,7 @@ def test_correlations_are_those_of_scipy() -> None:
     generator = np.random.default_rng(0)
     depth = generator.normal(size=12)
     loss = depth + 0.3 * generator.normal(size=12)
-    keys = {"architecture": "net", "family": "kernel", "measure": "zx", "compression_height": 0.0, "accuracy_gap": None}
+    keys = {"architecture": "net", "family": "kernel", "measure": "zx", "compression_height": 0.0, "metric_gap": None}
     runs = [keys | {"fit_depth": a, "loss_gap": b} for a, b in zip(depth.tolist(), loss.tolist(), strict=True)]
     rows = {(row["quantity"], row["gap"], row["method"]): row for row in gap.correlations(runs, 0.95, 400)}
     tests = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
@@ -265,7 +266,7 @@ def test_correlations_are_those_of_scipy() -> None:
         assert (row["correlation"], row["p"]) == pytest.approx(tuple(test(depth, loss)))
         assert row["correlation_low"] < row["correlation"] < row["correlation_high"] and row["runs"] == 12
     assert rows["compression_height", "loss", "pearson"]["note"] == "one of the two does not vary"
-    assert rows["fit_depth", "accuracy", "pearson"]["note"] == "fewer than 4 runs"
+    assert rows["fit_depth", "metric", "pearson"]["note"] == "fewer than 4 runs"
 
 
 def test_settings_have_the_defaults_of_the_configuration() -> None:

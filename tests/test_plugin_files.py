@@ -170,7 +170,7 @@ def test_an_installed_package_names_its_plugins(tmp_path: Path, monkeypatch: pyt
     ("folder", "files", "message"),
     [
         ("gone", {}, "there is no such folder of plug-ins"),
-        ("empty", {"knn.py": ""}, "holds no plug-ins: expected a folder in it named data_sets or architectures or"),
+        ("empty", {"knn.py": ""}, "holds no plug-ins: expected a folder in it named data_sets or tasks or"),
         ("json", {"measures/knn.py": ""}, "Python has a module named 'json' already: rename the folder"),
         ("my plug-ins", {"measures/knn.py": ""}, "it needs letters, digits and _ alone"),
         ("twice", {"measures/kernel.py": ""}, "two plug-ins are the measure 'kernel'"),

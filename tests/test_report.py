@@ -229,7 +229,7 @@ def test_headline_numbers(tables: Tables) -> None:
     assert (row.site, row.turn_step, row.end_step) == ("block5", means["step"][0], 640)
     assert row.turn.mean == pytest.approx(means["value"][0], rel=1e-3)
     assert row.start.mean == pytest.approx(block5.filter(pl.col("step") == 0)["value"].mean(), rel=1e-3)
-    assert row.accuracy.mean == pytest.approx((0.9 + 0.868) / 2)
+    assert row.metric.mean == pytest.approx((0.9 + 0.868) / 2)
     assert (row.seeds, row.status) == ("2 of 2", "finished")
     assert [row.status for row in headlines(tables)["vit"]] == ["finished", "1 diverged at step 20", "1 missing"]
 

@@ -143,8 +143,8 @@ def look(seen: Seen) -> dict[str, object]:
     controls = {name: seen.page.locator(f"#explorer-{name}").input_value() for name in CONTROLS}
     ticked = "(boxes) => boxes.filter((box) => box.checked).map((box) => box.value)"
     boxes = {name: seen.page.locator(f"#explorer-{name} input").evaluate_all(ticked) for name in ("shortcuts", "sites")}
-    drawn = {name: seen.drawn(name) for name in ("dynamics_x", "dynamics_y", "accuracy")}
-    return controls | boxes | drawn | {"heads": seen.heads()}
+    drawn = {name: seen.drawn(name) for name in ("dynamics_x", "dynamics_y", "score")}
+    return controls | boxes | drawn | {"heads": seen.heads()}  # names of axes may be those of an earlier state
 
 
 def state(seen: Seen) -> dict[str, object]:

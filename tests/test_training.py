@@ -15,14 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import REPOSITORY, training
+from histories import wide
 
 from infoplane.errors import UserError
+from infoplane.options import label
 from infoplane.registry import names
 from infoplane.specs import CheckpointSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 from infoplane.storage.parquet import read_rows
+from infoplane.tasks import classification
 from infoplane.training import run as run_module
-from infoplane.training.batches import Batches, with_label_noise
+from infoplane.training.batches import Batches
 from infoplane.training.run import train
 from infoplane.training.schedule import learning_rate
 
@@ -38,7 +41,7 @@ def trained(spec: TrainSpec, splits: dict[str, Path], folder: Path, state: Path 
 
 def rows(history: Path) -> list[dict[str, object]]:
     """The history without wall-clock seconds, the one column that differs from run to run."""
-    return read_rows(history)[0].drop(["seconds"]).to_pylist()
+    return wide(read_rows(history)[0].to_pylist())
 
 
 # --- schedules
@@ -94,13 +97,19 @@ def test_every_epoch_is_a_fresh_permutation() -> None:
     assert torch.equal(Batches(10, 5, 3, CPU).rows(5), batches.rows(5))
 
 
+def noisy_labels(labels: torch.Tensor, classes: int, share: float, seed: int) -> torch.Tensor:
+    return classification.taught({"y": labels}, {"y": label(classes)}, classification.Options(label_noise=share), seed)[
+        "y"
+    ]
+
+
 def test_label_noise_replaces_the_asked_for_share() -> None:
     labels = torch.zeros(1000, dtype=torch.int64)
-    noisy = with_label_noise(labels, classes=10, share=0.5, seed=0)
+    noisy = noisy_labels(labels, 10, 0.5, 0)
     changed = int((noisy != labels).sum())
     assert 400 <= changed <= 500 and noisy.max() < 10  # a tenth of 500 draws is the right class again
-    assert torch.equal(noisy, with_label_noise(labels, 10, 0.5, 0))
-    assert torch.equal(with_label_noise(labels, 10, 0.0, 0), labels)
+    assert torch.equal(noisy, noisy_labels(labels, 10, 0.5, 0))
+    assert torch.equal(noisy_labels(labels, 10, 0.0, 0), labels)
 
 
 # --- runs
@@ -130,17 +139,17 @@ def test_checkpoints_and_history_say_what_happened(train_spec: Make, splits: dic
     found = rows(history)
     steps = [row["step"] for row in found]
     assert steps == sorted(set(file.steps) | set(range(0, 41, 5)))
-    assert found[0]["train_loss"] is None and found[0]["validation_loss"] > 1.5
+    assert "train_loss" not in found[0] and found[0]["validation_loss"] > 1.5
     assert found[-1]["validation_accuracy"] > 0.6 and found[-1]["train_loss"] < found[1]["train_loss"]
     assert all(math.isfinite(row["gradient_norm"]) for row in found[1:])
-    seconds = read_rows(history)[0]["seconds"].to_pylist()
+    seconds = [row["value"] for row in read_rows(history)[0].to_pylist() if row["quantity"] == "seconds"]
     assert seconds == sorted(seconds) and seconds[-1] > 0
 
 
 def test_noisy_labels_are_not_those_that_the_first_epoch_begins_with() -> None:
     labels = torch.arange(1000) % 10
     for seed in range(3):
-        noisy = with_label_noise(labels, classes=10, share=0.2, seed=seed) != labels
+        noisy = noisy_labels(labels, 10, 0.2, seed) != labels
         first = Batches(1000, 100, seed, torch.device("cpu")).rows(0)
         assert int(noisy[first].sum()) < 50, "of 200 noisy samples in 1,000"
 

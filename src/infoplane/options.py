@@ -195,6 +195,74 @@ def fitting(name: str, wanted: Any, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Metric:
+    """Declare one number by which a task judges answers; the mean over samples is what is shown.
+
+    name: of the column; title: for readers. better: 1 where more is better, -1 where less is. margin: a network that
+    is not better than the trivial answer by this much has not learned. low, high: its bounds, where it has some.
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: Literal[-1, 1]
+    margin: float
+    low: float | None = None
+    high: float | None = None
+
+    def is_learned(self, value: float, trivial: float) -> bool:
+        """Whether a network with this value has learned, where the trivial answer has that one."""
+        return self.better * (value - trivial) >= self.margin
+
+    def written(self, value: float | None) -> str:
+        """A value with its unit: shares as percentages."""
+        if value is None:
+            return "–"
+        return (
+            f"{100 * value:.3g}%"
+            if self.unit == "share"
+            else f"{value:.4g}{'' if self.unit == '1' else f' {self.unit}'}"
+        )
+
+    @property
+    def axis(self) -> str:
+        """Title and unit, as an axis says them; percentages stand at its ticks."""
+        return self.title if self.unit in ("share", "1") else f"{self.title} ({self.unit})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """What every task lets its networks choose: which fields they read and answer."""
+
+    x: Annotated[str, "the field that networks read"] = "x"
+    y: Annotated[str, "the field that they learn to answer"] = "y"
+
+    @property
+    def loss_unit(self) -> str:
+        """Of what is minimised."""
+        return "1"
+
+    @property
+    def changed(self) -> str:
+        """What a network learns from is changed by, such as ``label noise 0.1``; empty: nothing."""
+        return ""
+
+    def check(self, data: Fields) -> None:
+        """Raise ``ValueError`` where the data have not what this task needs."""
+        for option in (self.x, self.y):
+            require(option in data, f"there is no field '{option}', only {', '.join(data)}")
+        require(data[self.x].classes is None, f"networks read numbers, and '{self.x}' holds classes")
+
+    def output(self, data: Fields) -> Field:
+        """What a network answers of one sample."""
+        raise NotImplementedError("its Options has no output(data)")
+
+    def metrics(self, data: Fields) -> tuple[Metric, ...]:
+        """By what answers are judged; the first is shown wherever there is room for one."""
+        raise NotImplementedError("its Options has no metrics(data)")
+
+
+@dataclass(frozen=True)
 class NoOptions:
     """A plug-in without options."""
 

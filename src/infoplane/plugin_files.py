@@ -20,12 +20,13 @@ from typing import Literal, NamedTuple
 
 from infoplane.errors import UserError
 
-Role = Literal["data set", "architecture", "shortcut", "measure", "chart"]
+Role = Literal["data set", "task", "architecture", "shortcut", "measure", "chart"]
 
 PACKAGE = Path(__file__).parent
 
 OWN: dict[Role, str] = {
     "data set": "infoplane.data.sets",
+    "task": "infoplane.tasks",
     "architecture": "infoplane.models.architectures",
     "shortcut": "infoplane.models.shortcuts",
     "measure": "infoplane.measures.families",
@@ -35,6 +36,7 @@ OWN: dict[Role, str] = {
 
 OUTSIDE: dict[Role, str] = {
     "data set": "data_sets",
+    "task": "tasks",
     "architecture": "architectures",
     "shortcut": "shortcuts",
     "measure": "measures",

@@ -1,4 +1,4 @@
-"""Find plug-ins: one file per architecture, shortcut, measure family, data set and chart.
+"""Find plug-ins: one file per data set, task, architecture, shortcut, measure family and chart.
 
 The file's name is the plug-in's name. The workflow must know every name and option while it reads the
 configuration, and must not pay for torch to do so; therefore a plug-in's ``Options`` class is read from its

@@ -9,7 +9,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from infoplane.errors import UserError
 
-KEYS = {"data.probe": "data.held_out", "activations.probe_noise": "activations.image_noise"}
+KEYS = {
+    "data.probe": "data.held_out",
+    "activations.probe_noise": "activations.image_noise",
+    "training.label_noise": "task.label_noise",
+}
 """Of the configuration: old -> new."""
 OPTIONS = {("variational", "held_out"): "left_out"}
 """Of plug-ins: (kind, old) -> new."""

@@ -148,7 +148,6 @@ class TrainingSpec(Spec):
     weight_decay: float
     schedule: Literal["constant", "cosine"]
     warmup: int
-    label_noise: float
     log_every: int
     precision: Literal["float32", "bfloat16"]
     checkpoints: CheckpointSpec
@@ -162,30 +161,41 @@ class NetworkSpec(Spec):
     shortcut: Plugin
 
     @property
-    def plugins(self) -> tuple[tuple[Literal["architecture"], str], tuple[Literal["shortcut"], str]]:
+    def plugins(self) -> tuple[tuple[Literal["architecture", "shortcut", "task"], str], ...]:
         """Role and kind of the plug-ins that the network is built from."""
         return ("architecture", self.architecture.kind), ("shortcut", self.shortcut.kind)
 
 
 @dataclass(frozen=True)
-class TrainSpec(NetworkSpec):
-    """One training run."""
+class LearningSpec(NetworkSpec):
+    """What a network learns, and how."""
 
-    seed: int
+    task: Plugin
     training: TrainingSpec
+
+    @property
+    def plugins(self) -> tuple[tuple[Literal["architecture", "shortcut", "task"], str], ...]:
+        """Role and kind of the plug-ins that the network is built from and learns by."""
+        return *super().plugins, ("task", self.task.kind)
 
 
 @dataclass(frozen=True)
-class StackSpec(NetworkSpec):
+class TrainSpec(LearningSpec):
+    """One training run."""
+
+    seed: int
+
+
+@dataclass(frozen=True)
+class StackSpec(LearningSpec):
     """Training runs that differ in nothing but their seed and learn side by side."""
 
     seeds: list[int]
-    training: TrainingSpec
 
     @property
     def runs(self) -> list[TrainSpec]:
         """The spec of each run, in the order of the seeds."""
-        return [TrainSpec(self.architecture, self.shortcut, seed, self.training) for seed in self.seeds]
+        return [TrainSpec(self.architecture, self.shortcut, self.task, self.training, seed) for seed in self.seeds]
 
 
 @dataclass(frozen=True)

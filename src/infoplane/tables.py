@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from infoplane.errors import UserError
+from infoplane.options import Metric
 from infoplane.specs import in_short, label_of, require
 from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows
@@ -69,17 +70,18 @@ HISTORY: Columns = {
     "seed": pl.Int64,
     "step": pl.Int64,
     "epoch": pl.Float64,
-    "train_loss": pl.Float64,
-    "train_accuracy": pl.Float64,
-    "validation_loss": pl.Float64,
-    "validation_accuracy": pl.Float64,
-    "learning_rate": pl.Float64,
-    "gradient_norm": pl.Float64,
+    "split": pl.String,
+    "quantity": pl.String,
+    "value": pl.Float64,
 }
-"""Columns of the history table, beside ``status``; wall-clock seconds stay out, they differ from run to run."""
+"""Columns of the history table, beside ``status``: a row for each quantity (``loss``, the task's metrics) of a split,
+``train`` or ``validation``, and for those of none. Wall-clock seconds stay out, they differ from run to run."""
+
+ACCURACY = Metric("accuracy", "accuracy", "share", better=1, margin=0.05, low=0.0, high=1.0)
+"""What networks are judged by where the tables do not say: in a table of one's own."""
 
 MEASURES_ORDER = [*RUN, "family", "measure", "depth", "site", "part", "step"]
-HISTORY_ORDER = [*RUN, "step"]
+HISTORY_ORDER = [*RUN, "step", "split", "quantity"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def collect(
         state["parameters"] = found.get("parameters") if found else None
         if found and found.get("spec"):
             state["spec"] = in_short(found["spec"])
-        histories.append(_frame(run.history, found, HISTORY, run.keys))
+        rows = _frame(run.history, found, HISTORY, run.keys)
+        histories.append(rows.filter(pl.col("quantity").ne_missing("seconds")))
         if found and specs:
             require(run.spec(specs), found.get("spec"), run.history)
         if found:
@@ -186,6 +189,17 @@ def collect(
     for path, table in ((measures, all_values), (history, all_histories)):
         write_rows(path, table.to_arrow(compat_level=pl.CompatLevel.oldest()), summary)
     return summary
+
+
+def metric(metadata: Mapping[str, Any]) -> Metric:
+    """What networks are judged by: the first metric of their task."""
+    known = metadata.get("metrics") or []
+    return Metric(**known[0]) if known else ACCURACY
+
+
+def of_history(history: pl.DataFrame, split: str, quantity: str) -> pl.DataFrame:
+    """The rows of one quantity of a split that have a value."""
+    return history.filter(pl.col("split") == split, pl.col("quantity") == quantity, pl.col("value").is_not_null())
 
 
 def _name(run: ExpectedRun) -> str:
@@ -302,10 +316,15 @@ def _summary(
         "families": {found["family"]: found.get("spec") for found in seen if "family" in found},
         "n": sorted(values["n"].drop_nulls().unique().to_list()),
         "classes": _only(found.get("classes") for found in seen if "labels" in found),
+        **{name: next((found[name] for found in seen if name in found), None) for name in OF_THE_TASK},
         "label_entropy": float(entropy[0]) if len(entropy) else None,
         "versions": {package: ", ".join(sorted(found)) for package, found in sorted(versions.items())},
         "devices": sorted({str(found["device"]) for found in seen if found.get("device")}),
     }
+
+
+OF_THE_TASK = ("metrics", "loss_unit", "trivial")
+"""What a run's history says of its task, the same in all of them."""
 
 
 def _kinds(

@@ -64,6 +64,9 @@ def code_of(files):
     return f"code {found}"
 
 
+TASK = "task", PLAN.task.kind
+
+
 def run_code(name, wildcards, *plugins):
     """The same for a job of one run: its architecture and its shortcut kind, no others."""
     architecture = PLAN.architectures[wildcards.architecture].kind
@@ -76,11 +79,11 @@ def data_code(wildcards):
 
 
 def train_code(wildcards):
-    return run_code("train", wildcards)
+    return run_code("train", wildcards, TASK)
 
 
 def train_stack_code(wildcards):
-    return run_code("train_stack", wildcards)
+    return run_code("train_stack", wildcards, TASK)
 
 
 def activations_code(wildcards):
@@ -91,7 +94,7 @@ def measures_code(wildcards):
     """The measure family's; where it reads checkpoints, it builds the network too."""
     family = ("measure", family_kind(wildcards))
     if "checkpoints" in registry.reads("measure", family_kind(wildcards)):
-        return run_code("measures", wildcards, family)
+        return run_code("measures", wildcards, family, TASK)
     return code("measures", family)
 
 

@@ -210,7 +210,7 @@ def tables_specs(wildcards, output):
     trained = {label: PLAN.train_spec(label, first, seed).to_dict() for label in PLAN.architectures}
     specs = {
         "architectures": {
-            label: {key: spec[key] for key in ("architecture", "training")} for label, spec in trained.items()
+            label: {key: spec[key] for key in ("architecture", "task", "training")} for label, spec in trained.items()
         },
         "shortcuts": {label: plugin.to_dict() for label, plugin in PLAN.shortcuts.items()},
         "measures": {family: spec.to_dict() for family, spec in PLAN.measures.items()},

@@ -55,10 +55,11 @@ def dump(
             raise UserError(
                 f"{checkpoints} was trained on other data than those in {path}: delete both and run the workflow again."
             )
-    network = build_from(run, held_out.fields["x"], held_out_split).to(device)
-    images = ResidentSplit(held_out, device, ["x"])
-    calibration = ResidentSplit(train, device, ["x"]).read("x", slice(spec.recalibration))
-    shapes = visited(network, images.read("x", slice(2)))
+    x = train_spec.task.options["x"]
+    network = build_from(run, held_out.fields[x], held_out_split).to(device)
+    images = ResidentSplit(held_out, device, [x])
+    calibration = ResidentSplit(train, device, [x]).read(x, slice(spec.recalibration))
+    shapes = visited(network, images.read(x, slice(2)))
     reductions = {name: Reduction(name, shapes[name], spec, device) for name in spec.kept(list(shapes))}
     tensors = {name: (reduction.shape, spec.dtype) for name, reduction in reductions.items()}
     bytes_per_row = sum(math.prod(s) for s, _ in tensors.values()) * np.dtype(spec.dtype).itemsize
@@ -69,11 +70,11 @@ def dump(
         for step in progress(run.steps, f"activations of {output.stem}"):
             network.load_state_dict(run.load(step))
             reader = recalibrated(network, calibration)
-            noise = _noise(spec, train_spec, step, images.deviations["x"])
+            noise = _noise(spec, train_spec, step, images.deviations[x])
             with reading(reader) as seen:
                 for start in range(0, len(images), batch):
                     count = min(batch, len(images) - start)
-                    reader(noise(images.read("x", slice(start, start + count))))
+                    reader(noise(images.read(x, slice(start, start + count))))
                     rows = {
                         "step": np.full(count, step, np.int32),
                         "sample": np.arange(start, start + count, dtype=np.int32),

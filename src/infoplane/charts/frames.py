@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import polars as pl
 
+from infoplane.options import Metric
 from infoplane.phases.curves import last_block
 from infoplane.phases.results import Phases
 from infoplane.specs import label_of
 from infoplane.storage.parquet import read_rows
+from infoplane.tables import metric
 
 IDENTITY = "identity"
 DEFAULT_FAMILY = "kernel"
@@ -75,6 +77,16 @@ class Tables:
     def family_kind(self, label: str) -> str:
         """The plug-in behind a measure family's label; the label itself where no run tells."""
         return (((self.metadata.get("families") or {}).get(label) or {}).get("family") or {}).get("kind") or label
+
+    @property
+    def metric(self) -> Metric:
+        """What networks are judged by."""
+        return metric(self.metadata)
+
+    @property
+    def loss_unit(self) -> str:
+        """Of what is minimised."""
+        return str(self.metadata.get("loss_unit") or "nats")
 
     @property
     def all_is_measured(self) -> bool:
@@ -195,37 +207,30 @@ def curves(tables: Tables, family: str = "auto", part: str = "z", measures: Sequ
     return Curves(both.sort(*pair, "depth", "site", "step"), family, part, tuple(measures), units)
 
 
-def accuracy(tables: Tables) -> pl.DataFrame:
-    """Training and validation accuracy by step, averaged over seeds and thinned to log-spaced steps.
+def scores(tables: Tables) -> pl.DataFrame:
+    """The task's metric on both splits by step, averaged over seeds and thinned to log-spaced steps.
 
-    Rows: architecture, shortcut, split, step, accuracy, accuracy_low, accuracy_high, seeds.
+    Rows: architecture, shortcut, split, step, score, score_low, score_high, seeds.
     """
     pair = ["architecture", "shortcut"]
-    rows = tables.history.filter(pl.col("step").is_not_null())
-    finished = rows.filter(pl.col("status") == "finished").select(pair).unique()
-    rows = pl.concat(
+    rows = tables.history.filter(pl.col("quantity") == tables.metric.name, pl.col("value").is_finite())
+    finished = tables.history.filter(pl.col("status") == "finished", pl.col("step").is_not_null()).select(pair).unique()
+    long = pl.concat(
         [
             rows.filter(pl.col("status") == "finished"),
             rows.filter(pl.col("status") != "finished").join(finished, on=pair, how="anti"),
         ]
     )
-    long = rows.unpivot(
-        ["train_accuracy", "validation_accuracy"],
-        index=[*pair, "seed", "step"],
-        variable_name="split",
-        value_name="accuracy",
-    ).filter(pl.col("accuracy").is_finite())
     place = ((pl.col("step") + 1).log10() * HISTORY_POINTS_PER_DECADE).round().alias("place")
     kept = long.select("step").unique().with_columns(place).group_by("place").agg(pl.col("step").max())
-    value = pl.col("accuracy")
+    value = pl.col("value")
     return (
         long.filter(pl.col("step").is_in(kept["step"].to_list()))
-        .with_columns(pl.col("split").str.replace("_accuracy", ""))
         .group_by([*pair, "split", "step"])
         .agg(
-            value.mean().round(4).alias("accuracy"),
-            value.min().round(4).alias("accuracy_low"),
-            value.max().round(4).alias("accuracy_high"),
+            value.mean().round_sig_figs(4).alias("score"),
+            value.min().round_sig_figs(4).alias("score_low"),
+            value.max().round_sig_figs(4).alias("score_high"),
             pl.col("seed").n_unique().alias("seeds"),
         )
         .sort(*pair, "split", "step")

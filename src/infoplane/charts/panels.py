@@ -1,6 +1,6 @@
-"""The views of the report's explorer: plane, dynamics, accuracy and heat map, each a Vega-Lite spec without data.
+"""The views of the report's explorer: plane, dynamics, metric and heat map, each a Vega-Lite spec without data.
 
-The page's script fills the data sources ``curves`` and ``accuracy`` and steers all views alike by these signals:
+The page's script fills the data sources ``curves`` and ``scores`` and steers all views alike by these signals:
 ``shown`` (shortcuts) and ``sites`` (lists), ``focus`` (the highlighted site), ``series`` (the highlighted shortcut,
 or empty), ``step``, and the ranges and ticks of both measures. Ranges belong to an architecture, so that what is
 picked never moves the axes.
@@ -14,7 +14,7 @@ from infoplane.charts import scales, theme
 from infoplane.charts.frames import Curves, Tables
 
 ACROSS, UP = "x", "y"
-HEIGHTS = {"plane": 400, "dynamics": 150, "accuracy": 110, "heat": 210}
+HEIGHTS = {"plane": 400, "dynamics": 150, "score": 110, "heat": 210}
 
 PICKED = "indexof(shown, datum.shortcut) >= 0"
 LISTED = f"{PICKED} && indexof(sites, datum.site) >= 0"
@@ -38,7 +38,7 @@ def specs(tables: Tables, found: Curves) -> dict[str, dict[str, Any]]:
         charts["plane"] = plane(tables, found)
     for axis in measured:
         charts[f"dynamics_{axis}"] = dynamics(tables, found, steps, axis)
-    charts["accuracy"] = accuracy(tables, steps)
+    charts["score"] = score(tables, steps)
     charts["heat"] = heat(found, measured)
     drawn = {}
     for name, chart in charts.items():
@@ -131,19 +131,21 @@ def dynamics(tables: Tables, found: Curves, steps: scales.Steps, axis: str) -> C
     )
 
 
-def accuracy(tables: Tables, steps: scales.Steps) -> Chart:
-    """Validation (solid) and training accuracy (dashed) of the picked shortcuts by step."""
-    x = steps.x()
-    axis = alt.Axis(title="accuracy", format="%", tickCount=3, minExtent=theme.AXIS_EXTENT)
-    scale = alt.Scale(domain=[0, 1])
-    y, colour = alt.Y("accuracy:Q", scale=scale, axis=axis), _colour(tables)
+def score(tables: Tables, steps: scales.Steps) -> Chart:
+    """The task's metric on validation (solid) and training samples (dashed) of the picked shortcuts by step."""
+    x, metric = steps.x(), tables.metric
+    form, brief = ("%", ".1%") if metric.unit == "share" else (scales.FORMAT, ".4g")
+    axis = alt.Axis(title=metric.axis, format=form, tickCount=3, minExtent=theme.AXIS_EXTENT)
+    bounds = [metric.low, metric.high]
+    scale = alt.Scale(zero=False) if None in bounds else alt.Scale(domain=bounds)
+    y, colour = alt.Y("score:Q", scale=scale, axis=axis), _colour(tables)
     tooltip = [
         alt.Tooltip("shortcut:N"),
         alt.Tooltip("split:N"),
         alt.Tooltip("step:Q"),
-        alt.Tooltip("accuracy:Q", format=".1%", title="accuracy, mean"),
-        alt.Tooltip("accuracy_low:Q", format=".1%", title="smallest seed"),
-        alt.Tooltip("accuracy_high:Q", format=".1%", title="largest seed"),
+        alt.Tooltip("score:Q", format=brief, title=f"{metric.title}, mean"),
+        alt.Tooltip("score_low:Q", format=brief, title="smallest seed"),
+        alt.Tooltip("score_high:Q", format=brief, title="largest seed"),
     ]
     dash = alt.StrokeDash(
         "split:N", scale=alt.Scale(domain=["validation", "train"], range=[[1, 0], [3, 3]]), legend=None
@@ -153,14 +155,14 @@ def accuracy(tables: Tables, steps: scales.Steps) -> Chart:
         alt.layer(
             base.transform_filter(f"datum.split == 'validation' && ({BRIGHT})")
             .mark_area(opacity=0.15)
-            .encode(x, alt.Y("accuracy_low:Q", scale=scale, axis=axis), alt.Y2("accuracy_high:Q"), colour),
+            .encode(x, alt.Y("score_low:Q", scale=scale, axis=axis), alt.Y2("score_high:Q"), colour),
             base.mark_line().encode(x, y, colour, dash, opacity=_when(BRIGHT, 1, 0.2), strokeWidth=alt.value(1.8)),
             _now(steps, x),
             base.mark_circle(size=110, opacity=0).encode(x, y, tooltip=tooltip),
-            data=alt.NamedData(name="accuracy"),
+            data=alt.NamedData(name="scores"),
         )
         .transform_filter(PICKED)
-        .properties(width="container", height=HEIGHTS["accuracy"])
+        .properties(width="container", height=HEIGHTS["score"])
     )
 
 

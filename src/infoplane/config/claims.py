@@ -16,7 +16,7 @@ CORRELATIONS = ("fit_depth_with_gap", "compression_height_with_gap")
 ALWAYS_AGAINST_ZERO = (*CORRELATIONS, "turn_step")
 """Quantities of which only the interval and the test against zero are known, so they have no margin."""
 Quantity = Literal[
-    "label", "fit_depth", "compression_height", "start", "turn_step", "end", "label_gain", "accuracy",
+    "label", "fit_depth", "compression_height", "start", "turn_step", "end", "label_gain", "metric", "accuracy",
     "fit_depth_with_gap", "compression_height_with_gap",
 ]  # fmt: skip
 
@@ -44,8 +44,9 @@ class Claim(BaseModel):
         description="of the sentence and the quantity together: sourced only where the source names both"
     )
     quantity: Quantity = Field(
-        description="label, fit_depth, compression_height, start, turn_step, end, label_gain, accuracy; or the "
-        "rank correlation of fit_depth or compression_height with validation less training loss (..._with_gap)"
+        description="label, fit_depth, compression_height, start, turn_step, end, label_gain, metric (the task's "
+        "first, such as accuracy); or the rank correlation of fit_depth or compression_height with validation less "
+        "training loss (..._with_gap)"
     )
     of: Labels = Field([], description="labels of shortcuts, each judged on its own; leave it out for a correlation")
     versus: float | Labels = Field(
@@ -101,9 +102,16 @@ class Claim(BaseModel):
 
 
 def resolve(
-    claims: Mapping[str, Claim], architectures: Mapping[str, Any], shortcuts: Mapping[str, Any], margin: float
+    claims: Mapping[str, Claim],
+    architectures: Mapping[str, Any],
+    shortcuts: Mapping[str, Any],
+    margin: float,
+    metric: str,
 ) -> dict[str, dict[str, Any]]:
-    """Every claim as JSON values, with what it left open filled in; raises `UserError` for unknown labels."""
+    """Every claim as JSON values, with what it left open filled in; raises `UserError` for unknown labels.
+
+    metric: the name of the task's first.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name, claim in claims.items():
         require_label(name, f"claims.{name}")
@@ -111,6 +119,8 @@ def resolve(
         for key, labels in (("of", claim.of), ("versus", against)):
             _known(labels, shortcuts, "shortcut", f"claims.{name}.{key}")
         _known(claim.architectures or [], architectures, "architecture", f"claims.{name}.architectures")
+        if claim.quantity == "accuracy" and metric != "accuracy":
+            raise UserError(f"claims.{name}.quantity: networks of this task are judged by {metric}: write metric.")
         if same := sorted(set(claim.of) & set(against)):
             raise UserError(f"claims.{name}: '{same[0]}' is compared with itself: take it out of 'of' or of 'versus'.")
         values = claim.model_dump()

@@ -27,6 +27,7 @@ def complete(plan: Plan) -> Values:
     """
     values = plan.config.model_dump(mode="json")
     values["data"] |= plan.data.source.options
+    values["task"] |= plan.task.options
     families = {label: spec.family for label, spec in plan.measures.items()}
     for section, plugins in zip(LABELLED, (plan.architectures, plan.shortcuts, families, plan.charts), strict=True):
         for label, plugin in plugins.items():

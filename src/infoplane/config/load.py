@@ -12,10 +12,20 @@ from infoplane import registry
 from infoplane.config import claims
 from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem, require_types
-from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Training
+from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Task, Training
 from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
-from infoplane.options import Addition, Field, Fields, MemoryOptions, Places, ResidualOptions, require, vector
+from infoplane.options import (
+    Addition,
+    Field,
+    Fields,
+    MemoryOptions,
+    Metric,
+    Places,
+    ResidualOptions,
+    TaskOptions,
+    require,
+)
 from infoplane.plugin_files import use
 from infoplane.registry import Role
 from infoplane.renamed import require_new_keys
@@ -70,6 +80,9 @@ class Plan:
     """Number of samples in the whole data set; None where it is not known before the data are read."""
     fields: Fields
     """What every sample has."""
+    task: Plugin
+    metric: Metric
+    """The first of the task's."""
     architectures: dict[str, Plugin]
     places: dict[str, Places]
     """By architecture label: where its networks are read."""
@@ -115,12 +128,13 @@ class Plan:
 
     def train_spec(self, architecture: str, shortcut: str, seed: int) -> TrainSpec:
         """The spec of one run, given its labels."""
-        return TrainSpec(self.architectures[architecture], self.shortcuts[shortcut], seed, self.training[architecture])
+        pair = self.architectures[architecture], self.shortcuts[shortcut]
+        return TrainSpec(*pair, self.task, self.training[architecture], seed)
 
     def stack_spec(self, architecture: str, shortcut: str) -> StackSpec:
         """The spec of all seeds of one architecture and shortcut, given their labels."""
         pair = self.architectures[architecture], self.shortcuts[shortcut]
-        return StackSpec(*pair, self.config.seeds, self.training[architecture])
+        return StackSpec(*pair, self.task, self.training[architecture], self.config.seeds)
 
 
 def load(config: Mapping[str, Any]) -> Plan:
@@ -143,7 +157,9 @@ def _plan(config: Mapping[str, Any]) -> Plan:
     if runs > MOST_RUNS:
         raise UserError(f"architectures x shortcuts x seeds are {runs} runs, which is more than {MOST_RUNS}.")
     data, source = _data(experiment.data)
-    input, output = _fields(source.fields, data.source.kind)
+    task, learned = _task(experiment.task, source.fields, data.source.kind)
+    input, output = source.fields[learned.x], learned.output(source.fields)
+    metric = learned.metrics(source.fields)[0]
     architectures, residual, places, training, stacked = {}, {}, {}, {}, []
     for label, entry in experiment.architectures.items():
         where = f"architectures.{label}"
@@ -173,7 +189,7 @@ def _plan(config: Mapping[str, Any]) -> Plan:
             f"{nearest(reference, list(shortcuts))}"
         )
     for label in stacked:
-        _check_stack(label, architectures[label].kind, shortcuts)
+        _check_stack(label, architectures[label].kind, shortcuts, task.kind)
     measures = {
         label: MeasuresSpec(read_plugin("measure", label, entry, f"measures.{label}")[0])
         for label, entry in experiment.measures.items()
@@ -190,6 +206,8 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         data,
         source.size,
         source.fields,
+        task,
+        metric,
         architectures,
         places,
         training,
@@ -201,7 +219,7 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         charts,
         _reconstructions(experiment, measures, input),
         _histograms(experiment),
-        claims.resolve(experiment.claims, architectures, shortcuts, experiment.phases.margin),
+        claims.resolve(experiment.claims, architectures, shortcuts, experiment.phases.margin, metric.name),
     )
 
 
@@ -275,11 +293,15 @@ def _validated(model: type[Model], values: dict[str, Any]) -> Model:
     return found
 
 
-def _fields(fields: Fields, kind: str) -> tuple[Field, Field]:
-    """What networks read, and what they answer: a score for each class."""
-    if "x" not in fields or "y" not in fields or not fields["y"].is_class:
-        raise UserError(f"data: '{kind}' has no field 'x', or none 'y' of one class for each sample")
-    return fields["x"], vector(fields["y"].classes or 0)
+def _task(task: Task, fields: Fields, kind: str) -> tuple[Plugin, TaskOptions]:
+    """What is learned of these fields, of a data set of this kind; raises `UserError` where they do not fit."""
+    options = read_options("task", task.kind, task.options, "task", Task.model_fields)
+    try:
+        options.check(fields)
+    except ValueError as error:
+        has = "; ".join(f"{name}: {field}" for name, field in fields.items())
+        raise UserError(f"task: {error} (the data set '{kind}' has {has})") from None
+    return spelled_out(task.kind, options), options
 
 
 def _data(data: Data) -> tuple[DataSpec, Any]:
@@ -306,8 +328,8 @@ def _truths(accuracy: Accuracy, measures: dict[str, MeasuresSpec]) -> dict[str, 
     return {label: TruthsSpec(spec.family, **shared | own.get(label, {})) for label, spec in measures.items()}
 
 
-def _check_stack(label: str, architecture: str, shortcuts: dict[str, Plugin]) -> None:
-    plugins: list[tuple[Role, str]] = [("architecture", architecture)]
+def _check_stack(label: str, architecture: str, shortcuts: dict[str, Plugin], task: str) -> None:
+    plugins: list[tuple[Role, str]] = [("architecture", architecture), ("task", task)]
     plugins += [("shortcut", shortcut.kind) for shortcut in shortcuts.values()]
     for role, kind in plugins:
         if reason := registry.unstackable(role, kind):

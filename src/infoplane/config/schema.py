@@ -65,7 +65,6 @@ class Training(Section):
     weight_decay: float = Field(0.0005, ge=0, description="on weight matrices; not on biases and gains")
     schedule: Literal["constant", "cosine"] = Field("constant", description="after the warm-up")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
-    label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels replaced by a random class")
     log_every: int = Field(20, ge=1, description="steps between rows of the history, besides every checkpoint")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast in training")
     stack_seeds: bool = Field(
@@ -117,6 +116,18 @@ class Data(Section):
         if count != "all" and (not isinstance(count, int) or count < 2):
             raise ValueError(f"expected a number of samples, at least 2, or 'all', got {written.shown(held_out)}")
         return count
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Task(Section):
+    """What is learned of which fields, and by what it is judged; every other key is an option of the task."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str = Field("classification", description="the task")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -246,6 +257,7 @@ class Experiment(Section):
         [], description="folders of your own plug-ins, such as mine: mine/measures/knn.py is the measure family knn"
     )
     data: Data = Data()
+    task: Task = Task()
     architectures: PluginSection = Field({"resnet": None}, description="label -> options; kind: the label's plug-in")
     shortcuts: PluginSection = Field({"identity": None}, description="label -> options; kind: the label's plug-in")
     seeds: list[Seed] = Field([0], description="one run per architecture, shortcut and seed")

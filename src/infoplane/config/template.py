@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from infoplane import registry
 from infoplane.config.plugins import adapter
-from infoplane.config.schema import Data, Experiment
+from infoplane.config.schema import Data, Experiment, Task
 from infoplane.registry import Role
 
 SECTIONS: dict[str, Role] = {
@@ -20,6 +20,10 @@ SECTIONS: dict[str, Role] = {
     "charts": "chart",
 }
 """Their keys are labels, so that one plug-in may appear several times (``kind`` names it)."""
+
+
+CHOSEN: dict[type[BaseModel], Role] = {Data: "data set", Task: "task"}
+"""Sections of one plug-in, whose options stand in the section itself."""
 
 
 def option_docs(role: Role, name: str) -> dict[str, str]:
@@ -57,12 +61,13 @@ def json_schema() -> dict[str, Any]:
     override = json.loads(json.dumps(schema["$defs"]["Training"]))
     override["description"] = "What this architecture trains with instead of the shared settings."
     schema["$defs"]["TrainingOverride"] = override
-    data = schema["$defs"]["Data"]
-    data["properties"]["kind"]["enum"] = list(registry.names("data set"))
-    for name in registry.names("data set"):
-        for option, described in _options_schema("data set", name).get("properties", {}).items():
-            data["properties"].setdefault(option, {"description": f"({name}) {described['description']}"})
-    data["additionalProperties"] = False
+    for model, role in CHOSEN.items():
+        chosen = schema["$defs"][model.__name__]
+        chosen["properties"]["kind"]["enum"] = list(registry.names(role))
+        for name in registry.names(role):
+            for option, described in _options_schema(role, name).get("properties", {}).items():
+                chosen["properties"].setdefault(option, {"description": f"({name}) {described['description']}"})
+        chosen["additionalProperties"] = False
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
 
@@ -121,10 +126,10 @@ def _section_lines(model: BaseModel, indent: str) -> list[str]:
             labelled = _labelled_lines(info.annotation, indent)
             lines += [""] if labelled and not indent else []
             lines += [f"{indent}{key}: {_scalar(value)} # {info.description}", *labelled]
-    if isinstance(model, Data):
-        lines.append(f"{indent}# options of each data set:")
-        for name in registry.names("data set"):
-            lines += _plugin_lines("data set", name, indent)
+    if role := CHOSEN.get(type(model)):
+        lines.append(f"{indent}# options of each {role}:")
+        for name in registry.names(role):
+            lines += _plugin_lines(role, name, indent)
     return lines
 
 

@@ -1,6 +1,6 @@
 """A split that lives on the device."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -47,3 +47,24 @@ class ResidentSplit:
     def batch(self, rows: Tensor | slice) -> Batch:
         """Every field of some samples."""
         return {name: self.read(name, rows) for name in self.values}
+
+    @property
+    def whole(self) -> "Whole":
+        """Every field of all samples, each read when it is asked for."""
+        return Whole(self)
+
+
+class Whole(Mapping[str, Tensor]):
+    """All samples of a split as one batch; a field that nobody asks for takes no memory."""
+
+    def __init__(self, split: ResidentSplit) -> None:
+        self.split = split
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.split.read(name, slice(None))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.split.values)
+
+    def __len__(self) -> int:
+        return len(self.split.values)

@@ -5,16 +5,19 @@ Shwartz-Ziv and Tishby 2017 (arXiv:1703.00810), section 3.3: per layer, the norm
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from infoplane.models.batchnorm import has_batchnorm
+from infoplane.task import Batch
+
+Losses = Callable[[Tensor, Batch], Tensor]
+"""Answers (n, *shape) and what belongs to them -> the loss of each sample, (n,)."""
 
 ELEMENTS = 1 << 24
 """Gradient values held at a time."""
@@ -56,40 +59,45 @@ def at_once(network: nn.Module) -> int:
 
 
 def batch_gradients(
-    network: nn.Module, state: dict[str, Tensor], names: Sequence[str], images: Tensor, labels: Tensor
+    network: nn.Module, state: dict[str, Tensor], names: Sequence[str], inputs: Tensor, batch: Batch, losses: Losses
 ) -> dict[str, Tensor]:
-    """Gradients of each batch's mean cross-entropy with respect to these weights, name -> (batches, *shape).
+    """Gradients of each batch's mean loss with respect to these weights, name -> (batches, *shape).
 
-    In training mode; neither the network nor ``state``, its state dict at some step, is changed. images: shape
-    (batches, batch_size, C, H, W); labels: (batches, batch_size).
+    In training mode; neither the network nor ``state``, its state dict at some step, is changed. inputs: shape
+    (batches, batch_size, *shape); batch: tensors, (batches, batch_size, ...), of which ``losses`` are taken.
     """
     network.train()
     chosen = {name: state[name] for name in names}
     rest = {name: value for name, value in state.items() if name not in chosen}
 
-    def loss(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(network, rest | weights, (x,)), y)
+    def loss(weights: dict[str, Tensor], x: Tensor, y: Batch) -> Tensor:
+        return losses(functional_call(network, rest | weights, (x,)), y).mean()
 
     with sdpa_kernel(SDPBackend.MATH):  # the one kind of attention that can be batched over batches
         if not has_batchnorm(network):
-            return vmap(grad(loss), (None, 0, 0), randomness="different")(chosen, images, labels)
+            return vmap(grad(loss), (None, 0, 0), randomness="different")(chosen, inputs, batch)
         found: dict[str, list[Tensor]] = {name: [] for name in names}
-        for x, y in zip(images, labels, strict=True):
+        for index, x in enumerate(inputs):
+            y = {name: value[index] for name, value in batch.items()}
             leaves = {name: value.detach().requires_grad_() for name, value in chosen.items()}
             values = {name: value.clone() for name, value in rest.items()}  # BatchNorm writes into its statistics
-            one = F.cross_entropy(functional_call(network, values | leaves, (x,)), y)
+            one = losses(functional_call(network, values | leaves, (x,)), y).mean()
             for name, gradient in zip(names, torch.autograd.grad(one, list(leaves.values())), strict=True):
                 found[name].append(gradient)
         return {name: torch.stack(gradients) for name, gradients in found.items()}
 
 
 def gradient_moments(
-    network: nn.Module, state: dict[str, Tensor], batches: Iterable[tuple[Tensor, Tensor]], seed: int = 0
+    network: nn.Module,
+    state: dict[str, Tensor],
+    batches: Iterable[tuple[Tensor, Batch]],
+    losses: Losses,
+    seed: int = 0,
 ) -> dict[str, Moments]:
     """Layer -> norms of the mean and the deviation of its gradient over batches.
 
-    batches: some batches at a time, images of shape (some, batch_size, C, H, W) and labels (some, batch_size); no
-    more than `at_once` of them keep memory small. seed: of what the network draws at random, such as dropped branches.
+    batches: some batches at a time, inputs and batch as in `batch_gradients`; no more than `at_once` of them keep
+    memory small. seed: of what the network draws at random, such as dropped branches.
     """
     layers = weight_layers(network)
     names = list(layers.values())
@@ -99,9 +107,9 @@ def gradient_moments(
     devices = [state[names[0]].device] if names and state[names[0]].is_cuda else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
-        for images, labels in batches:
-            count += len(labels)
-            for name, gradients in batch_gradients(network, state, names, images, labels).items():
+        for inputs, batch in batches:
+            count += len(inputs)
+            for name, gradients in batch_gradients(network, state, names, inputs, batch, losses).items():
                 sums[name] += gradients.sum(0, dtype=torch.float64)
                 squares[name] += gradients.double().square().sum(0)
     found = {}

@@ -79,8 +79,8 @@ def write(spec: ReconstructionsSpec, subject: Subject, output: Path, labels: dic
         **labels,
         "spec": spec.to_dict(),
         "site": site.column,
-        "shape": list(subject.held_out.fields["x"].shape),
-        "class_names": subject.held_out.fields["y"].names,
+        "shape": list(subject.held_out.fields[subject.x_field].shape),
+        "class_names": subject.held_out.fields[subject.y_field].names,
         "images": IMAGES,
         "zx": {"steps": list(found), "values": [one.value for one in found.values()]},
         "n": subject.targets.n,
@@ -153,12 +153,12 @@ def pick(labels: np.ndarray, count: int) -> np.ndarray:
     return np.lexsort((labels, rank))[:count]
 
 
-def to_pixels(inputs: np.ndarray, split: Split) -> np.ndarray:
+def to_pixels(inputs: np.ndarray, split: Split, name: str = "x") -> np.ndarray:
     """Network inputs, shape (n, D_x), back to the grey values or colours of images: uint8, rounded and clipped.
 
     The inverse of `Split.as_read`.
     """
-    images = split.unscaled("x", inputs.reshape(len(inputs), *split.fields["x"].shape))
+    images = split.unscaled(name, inputs.reshape(len(inputs), *split.fields[name].shape))
     return np.clip(np.rint(255 * images), 0, 255).astype(np.uint8)
 
 
@@ -166,14 +166,14 @@ def _pictures(
     subject: Subject, site: Site, step: int, chosen: Estimate, count: int, options: kernel.Options
 ) -> list[dict[str, Any]]:
     """The rows of one checkpoint."""
-    targets, held_out = subject.targets, subject.held_out
+    targets, held_out, x, y = subject.targets, subject.held_out, subject.x_field, subject.y_field
     made = reconstruct(subject.read(step, site), targets, chosen, options)
     losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(
         targets.inputs, targets.groups
     ).mean()
-    rows = pick(held_out["y"], count)
-    stored = np.rint(held_out["x"][rows] * (255 / held_out.fields["x"].unit)).clip(0, 255).astype(np.uint8)
-    drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), held_out)
+    rows = pick(held_out[y], count)
+    stored = np.rint(held_out[x][rows] * (255 / held_out.fields[x].unit)).clip(0, 255).astype(np.uint8)
+    drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), held_out, x)
     return [
         {
             "step": step,
@@ -182,7 +182,7 @@ def _pictures(
             "zx": chosen.value,
             "image": int(row),
             "index": int(held_out.index[row]),
-            "label": int(held_out["y"][row]),
+            "label": int(held_out[y][row]),
             "nmse": float(losses[row]),
             "original": original.ravel(),
             "reconstruction": picture.ravel(),

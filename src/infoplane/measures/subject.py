@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -78,7 +78,24 @@ class Subject:
     @cached_property
     def targets(self) -> Targets:
         """X and Y of the held-out images, and which samples belong together where the data set says so."""
-        return prepare(self.held_out.as_read("x"), self.held_out["y"], self.device, self.held_out.groups)
+        return prepare(
+            self.held_out.as_read(self.x_field), self.held_out[self.y_field], self.device, self.held_out.groups
+        )
+
+    @property
+    def x_field(self) -> str:
+        """The field that the run's networks read."""
+        return str(self._task.get("x", "x"))
+
+    @property
+    def y_field(self) -> str:
+        """The field that they learn to answer."""
+        return str(self._task.get("y", "y"))
+
+    @property
+    def _task(self) -> dict[str, Any]:
+        spec: Any = self.status["train_spec"] or {}
+        return dict((spec.get("task") or {}).get("options") or {})
 
     @cached_property
     def activations(self) -> ActivationsFile:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from infoplane.errors import UserError
+from infoplane.options import Metric
 from infoplane.phases import answer, blocks, contrasts, curves, gap, labels, nulls, resample, turn
 from infoplane.phases.curves import Cell
 from infoplane.phases.resample import Mean
@@ -17,9 +18,10 @@ from infoplane.provenance import versions
 from infoplane.specs import label_of
 from infoplane.storage.atomic import write_text
 from infoplane.storage.parquet import write_rows
-from infoplane.tables import kinds_of_families
+from infoplane.tables import RUN, kinds_of_families
+from infoplane.tables import metric as task_metric
 
-NONE: dict[str, float | None] = dict.fromkeys(("accuracy", "loss_gap", "accuracy_gap"))
+NONE: dict[str, float | None] = dict.fromkeys(("metric", "loss_gap", "metric_gap"))
 """Values of a run without a history."""
 
 
@@ -62,17 +64,18 @@ def analyse(
         known = sites.setdefault(cell.architecture, [])
         known += [] if cell.site in known else [cell.site]
     last_blocks = {architecture: curves.last_block(names) for architecture, names in sites.items()}
-    generalisation = _generalisation(history)
+    metric = task_metric(metadata)
+    generalisation = _generalisation(history, metric)
     rows = [row for cell in cells for row in _rows(cell, generalisation, settings)]
     runs = [
-        row | {"accuracy_gap": generalisation.get(_run(row), NONE)["accuracy_gap"]}
+        row | {"metric_gap": generalisation.get(_run(row), NONE)["metric_gap"]}
         for row in rows
         if row["seed"] is not None and row["site"] == last_blocks[row["architecture"]] and "fit_depth" in row
     ]
-    accuracy = {key: of["accuracy"] for key, of in generalisation.items() if of["accuracy"] is not None}
+    learned = {key: of["metric"] for key, of in generalisation.items() if of["metric"] is not None}
     shortcuts = dict.fromkeys(measures["shortcut"].unique()) | dict(metadata.get("shortcuts") or {})
     found = contrasts.pairs(cells, label_of(settings.reference, shortcuts) or settings.reference)
-    compared = contrasts.differences(found, last_blocks, accuracy, settings.level, settings.resamples)
+    compared = contrasts.differences(found, last_blocks, learned, settings.level, settings.resamples)
     tried = [
         nulls.null(cell, _margins(cell, settings)[0], settings.level, settings.nulls)
         for cell in cells
@@ -85,7 +88,7 @@ def analyse(
         pl.DataFrame(tried, schema=NULLS),
         blocks.blocks(measures, settings.level, settings.margin),
         {"phases": asdict(settings), "family": family, "last_blocks": last_blocks, "versions": versions()}
-        | {"classes": metadata.get("classes")},
+        | {"metric": asdict(metric), "trivial": (metadata.get("trivial") or {}).get(metric.name)},
     )
 
 
@@ -116,7 +119,7 @@ def _rows(cell: Cell, generalisation: Mapping[Any, Mapping[str, Any]], settings:
     alone = [_row(cell.of([seed]), settings) | {"seed": seed} for seed in cell.seeds]
     for row, seeds in ((together, cell.seeds), *((row, (row["seed"],)) for row in alone)):
         of = [generalisation.get((cell.architecture, cell.shortcut, seed), NONE) for seed in seeds]
-        for name in ("accuracy", "loss_gap"):
+        for name in ("metric", "loss_gap"):
             known = [each[name] for each in of if each[name] is not None]
             row[name] = float(np.mean(known)) if known else None
     return [together, *alone]
@@ -163,15 +166,21 @@ def _turn_step(cell: Cell, settings: Settings) -> dict[str, float | None]:
     return point | {"turn_step_low": float(ends[0]), "turn_step_high": float(ends[1])}
 
 
-def _generalisation(history: pl.DataFrame) -> dict[tuple[str, str, int], dict[str, float | None]]:
-    """(architecture, shortcut, seed) -> accuracy, loss_gap and accuracy_gap at the last step of a finished run."""
+def _generalisation(history: pl.DataFrame, metric: Metric) -> dict[tuple[str, str, int], dict[str, float | None]]:
+    """(architecture, shortcut, seed) -> metric, loss_gap and metric_gap at the last step of a finished run.
+
+    The gap of the metric is by how much training samples do better than others.
+    """
     rows = history.filter(pl.col("status") == "finished", pl.col("step").is_not_null()).sort("step")
     found: dict[tuple[str, str, int], dict[str, float | None]] = {}
-    for row in rows.group_by("architecture", "shortcut", "seed", maintain_order=True).last().to_dicts():
-        found[row["architecture"], row["shortcut"], row["seed"]] = {
-            "accuracy": row["validation_accuracy"],
-            "loss_gap": _less(row["validation_loss"], row["train_loss"]),
-            "accuracy_gap": _less(row["train_accuracy"], row["validation_accuracy"]),
+    for (*run, _), last in rows.group_by(*RUN, "step", maintain_order=True):
+        values = {(row["split"], row["quantity"]): row["value"] for row in last.to_dicts()}
+        train, validation = (values.get((split, metric.name)) for split in ("train", "validation"))
+        gap = _less(train, validation)
+        found[run[0], run[1], run[2]] = {
+            "metric": validation,
+            "loss_gap": _less(values.get(("validation", "loss")), values.get(("train", "loss"))),
+            "metric_gap": None if gap is None else metric.better * gap,
         }
     return found
 

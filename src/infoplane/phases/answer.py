@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from scipy import special
 
-from infoplane.phases.evidence import BY_CHANCE
+from infoplane.options import Metric
 from infoplane.phases.labels import AMBIGUOUS
 from infoplane.phases.results import Phases
 from infoplane.quantities import number as counted
@@ -77,16 +77,17 @@ def _answer(rows: list[Row], found: Phases) -> Answer:
     architecture, site = rows[0]["architecture"], rows[0]["site"]
     level = float((found.metadata.get("phases") or {}).get("level", 0.95))
     differences = found.differences.filter(pl.col("architecture") == architecture, pl.col("site") == site).to_dicts()
-    taught = {row["shortcut"]: _taught(row, found.metadata.get("classes")) for row in rows}
+    taught = {row["shortcut"]: _taught(row, found) for row in rows}
     decided = [row for row in rows if row["label"] != AMBIGUOUS and taught[row["shortcut"]]]
     said = [_compared(differences, level), _labelled(decided)]
-    said += [_undecided(row, level, taught[row["shortcut"]]) for row in rows if row not in decided]
+    said += [_undecided(row, level, taught[row["shortcut"]], found.metric) for row in rows if row not in decided]
     return Answer(architecture, tuple(filter(None, said)), len(decided), len(rows))
 
 
-def _taught(row: Row, classes: int | None) -> bool:
-    """Whether the network learned: by its accuracy, as claims do; yes, where that is not known."""
-    return row["accuracy"] is None or not classes or row["accuracy"] >= BY_CHANCE / classes
+def _taught(row: Row, found: Phases) -> bool:
+    """Whether the network learned: by its metric, as claims do; yes, where that is not known."""
+    known = row["metric"] is not None and found.trivial is not None
+    return not known or found.metric.is_learned(row["metric"], found.trivial or 0.0)
 
 
 def _compared(differences: list[Row], level: float) -> str:
@@ -132,9 +133,10 @@ def _labelled(rows: list[Row]) -> str:
     return f"The last block becomes: {'; '.join(said)}." if said else ""
 
 
-def _undecided(row: Row, level: float, taught: bool) -> str:
+def _undecided(row: Row, level: float, taught: bool, metric: Metric) -> str:
     if not taught:
-        return f"Undecided with {row['shortcut']}: it did not learn (validation accuracy {row['accuracy']:.3f})."
+        value = metric.written(row["metric"])
+        return f"Undecided with {row['shortcut']}: it did not learn (validation {metric.title} {value})."
     open_ones = [name for name, (sure, _) in MOVES.items() if max(row[sure], 1 - row[sure]) < level]
     return f"Undecided with {row['shortcut']}: {'; '.join(_open(row, name) for name in open_ones)}."
 

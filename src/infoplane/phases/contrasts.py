@@ -18,7 +18,11 @@ from infoplane.phases.resample import Mean
 
 HEADLINE = ("fit_depth", "compression_height")
 READ = (*HEADLINE, "start", "end")
-Accuracy = Mapping[tuple[str, str, int], float]
+Learned = Mapping[tuple[str, str, int], float]
+"""(architecture, shortcut, seed) -> the task's metric on validation samples."""
+
+METRIC = "metric"
+"""The quantity that this is called."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +61,21 @@ def pairs(cells: Sequence[Cell], reference: str) -> list[Pair]:
 def differences(
     found: Sequence[Pair],
     last_blocks: Mapping[str, str | None],
-    accuracy: Accuracy,
+    learned: Learned,
     level: float,
     resamples: int,
 ) -> list[dict[str, Any]]:
     """The rows of the table, in the order of the pairs."""
     rows: list[dict[str, Any]] = []
-    for pair, of_pair in zip(found, means(found, accuracy), strict=True):
+    for pair, of_pair in zip(found, means(found, learned), strict=True):
         cell = pair.other
         measured = {name: _row(each, level) for name, each in of_pair.items() if each is not None}
         measured["turn_step"] = _steps(pair, level, resamples)
-        for name in (*READ, "turn_step", "label_gain", "accuracy"):
+        for name in (*READ, "turn_step", "label_gain", METRIC):
             if name not in measured:
                 continue
-            basis = {"accuracy": "seeds" if len(cell.seeds) > 1 else None}.get(name, pair.basis)
-            note = "one seed" if name == "accuracy" and len(cell.seeds) < 2 else ""
+            basis = {METRIC: "seeds" if len(cell.seeds) > 1 else None}.get(name, pair.basis)
+            note = "one seed" if name == METRIC and len(cell.seeds) < 2 else ""
             rows.append(
                 {"architecture": cell.architecture, "family": cell.family, "measure": cell.x.measure}
                 | {"site": cell.site, "depth": cell.depth, "quantity": name}
@@ -83,9 +87,9 @@ def differences(
     return rows
 
 
-def means(found: Sequence[Pair], accuracy: Accuracy) -> list[dict[str, Mean | None]]:
+def means(found: Sequence[Pair], learned: Learned) -> list[dict[str, Mean | None]]:
     """Of every pair, quantity -> the paired difference; None where there is none."""
-    return [_means(pair, _crossed(pair)) | {"accuracy": _accuracy(pair, accuracy)} for pair in found]
+    return [_means(pair, _crossed(pair)) | {METRIC: _learned(pair, learned)} for pair in found]
 
 
 def _crossed(pair: Pair) -> dict[str, Array]:
@@ -122,10 +126,10 @@ def _means(pair: Pair, values: Mapping[str, Array]) -> dict[str, Mean | None]:
     return {**labels.bracketed(found, plain, 0.0)}
 
 
-def _accuracy(pair: Pair, accuracy: Accuracy) -> Mean | None:
+def _learned(pair: Pair, learned: Learned) -> Mean | None:
     seeds = pair.other.seeds
     one, two = (
-        np.array([accuracy.get((cell.architecture, cell.shortcut, seed), np.nan) for seed in seeds])
+        np.array([learned.get((cell.architecture, cell.shortcut, seed), np.nan) for seed in seeds])
         for cell in (pair.reference, pair.other)
     )
     apart = one - two

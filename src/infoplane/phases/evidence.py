@@ -19,8 +19,8 @@ from infoplane.phases.curves import Cell
 from infoplane.phases.resample import Mean
 from infoplane.phases.results import Phases
 
-BY_CHANCE = 2.0
-"""A network counts as not having learned below this multiple of the accuracy of guessing; ours."""
+METRICS = (contrasts.METRIC, "accuracy")
+"""What a claim may call the task's metric; accuracy where that is its name."""
 LEARNED = ("fit_depth", "compression_height", "turn_step", "end", "label")
 """Quantities about learning, which a network that did not learn cannot support."""
 FEWEST = 5
@@ -79,9 +79,9 @@ class Evidence:
         return list(curves.cells(self.measures, self.family))
 
     @cached_property
-    def accuracy(self) -> dict[tuple[str, str, int], float]:
-        rows = self.phases.phases.filter(pl.col("seed").is_not_null(), pl.col("accuracy").is_not_null())
-        picked = rows.select("architecture", "shortcut", "seed", "accuracy")
+    def metric(self) -> dict[tuple[str, str, int], float]:
+        rows = self.phases.phases.filter(pl.col("seed").is_not_null(), pl.col("metric").is_not_null())
+        picked = rows.select("architecture", "shortcut", "seed", "metric")
         return {(row[0], row[1], row[2]): row[3] for row in picked.iter_rows()}
 
     def site(self, architecture: str, wanted: str) -> str:
@@ -105,7 +105,7 @@ class Evidence:
     def _pairs(self, reference: str) -> Pairs:
         if reference not in self._by_reference:
             pairs = contrasts.pairs(self.cells, reference)
-            found = zip(pairs, contrasts.means(pairs, self.accuracy), strict=True)
+            found = zip(pairs, contrasts.means(pairs, self.metric), strict=True)
             self._by_reference[reference] = {
                 (p.other.architecture, p.other.site, p.other.shortcut): (p, m) for p, m in found
             }
@@ -126,11 +126,12 @@ class Evidence:
         return self._untaught(network, self.row(architecture, shortcut, site)) if quantity in LEARNED else ""
 
     def _untaught(self, network: str, row: Mapping[str, Any]) -> str:
-        accuracy, classes = row.get("accuracy"), self.metadata.get("classes")
-        if accuracy is not None and classes:
+        value = row.get("metric")
+        if value is not None and self.phases.trivial is not None:
             # not the label gain: a site that keeps its input tells the label from the start, whatever is learned
-            taught = accuracy >= BY_CHANCE / classes
-            return "" if taught else f"{network} did not learn (validation accuracy {accuracy:.3f})"
+            metric = self.phases.metric
+            taught = metric.is_learned(value, self.phases.trivial)
+            return "" if taught else f"{network} did not learn (validation {metric.title} {metric.written(value)})"
         learned = row.get("learned")
         if learned is not None and learned < self.level:
             return f"{network} did not clearly learn the label at this site (label gain {row['label_gain']:.3f})"
@@ -141,7 +142,11 @@ class Evidence:
         pair, means = self._pairs(of).get((architecture, site, versus), (None, {}))
         if pair is None:
             return None, 1.0, 0
-        return means.get(quantity), _scale(pair.other, quantity), len(pair.other.seeds)
+        return (
+            means.get(contrasts.METRIC if quantity in METRICS else quantity),
+            _scale(pair.other, quantity),
+            len(pair.other.seeds),
+        )
 
     def alone(self, architecture: str, shortcut: str, site: str, quantity: str, less: float) -> Judged:
         """A network's quantity over its seeds, less a number."""
@@ -149,8 +154,8 @@ class Evidence:
         assert cell is not None, "a network that can be judged has a cell"
         scale, seeds, sign = _scale(cell, quantity), len(cell.seeds), 1
         mean: Mean | None
-        if quantity == "accuracy":
-            values = [self.accuracy.get((architecture, shortcut, seed), np.nan) for seed in cell.seeds]
+        if quantity in METRICS:
+            values = [self.metric.get((architecture, shortcut, seed), np.nan) for seed in cell.seeds]
             mean = resample.mean(np.array(values)[None, :, None])
         elif quantity == "label_gain":
             mean = labels.label_gain(cell)
@@ -199,6 +204,6 @@ class Evidence:
 
 
 def _scale(cell: Cell, quantity: str) -> float:
-    if quantity == "accuracy":
+    if quantity in METRICS:
         return 1.0
     return (cell.y.scale if cell.y else 1.0) if quantity == "label_gain" else cell.x.scale

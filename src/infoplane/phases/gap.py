@@ -13,7 +13,7 @@ from scipy import stats
 from infoplane.phases.curves import Array
 
 QUANTITIES = ("fit_depth", "compression_height")
-GAPS = {"loss": "loss_gap", "accuracy": "accuracy_gap"}
+GAPS = {"loss": "loss_gap", "metric": "metric_gap"}
 METHODS = ("pearson", "spearman", "kendall")
 FEWEST = 4
 """With fewer runs than this, no correlation is given."""
@@ -23,7 +23,7 @@ def correlations(runs: Sequence[dict[str, Any]], level: float, resamples: int) -
     """Rows of the table.
 
     runs: one row per run at its last block, with architecture, family, measure, fit_depth, compression_height,
-    loss_gap (nats) and accuracy_gap.
+    loss_gap and metric_gap.
     """
     architectures = sorted({run["architecture"] for run in runs})
     groups = {name: [run for run in runs if run["architecture"] == name] for name in architectures}

@@ -13,8 +13,9 @@ from typing import Any, Self
 import polars as pl
 
 from infoplane.errors import UserError
+from infoplane.options import Metric
 from infoplane.storage.parquet import read_rows
-from infoplane.tables import Columns
+from infoplane.tables import ACCURACY, Columns
 
 
 def _with_interval(*names: str) -> Columns:
@@ -38,8 +39,8 @@ PHASES: Columns = {
     ),  # label_gain: how far Z-Y fell (I(Z;Y) rose) from the first to the last checkpoint
     "learned": pl.Float64,  # how sure it is that the label was learned: a label gain beyond its margin
     "margin": pl.Float64,
-    "accuracy": pl.Float64,  # validation, at the last step
-    "loss_gap": pl.Float64,  # validation loss less training loss, nats, at the last step
+    "metric": pl.Float64,  # the task's first, of validation samples at the last step; the metadata say which
+    "loss_gap": pl.Float64,  # validation loss less training loss at the last step
     "seeds": pl.Int64,
     "blocks": pl.Int64,
     "basis": pl.String,  # what the intervals know of: samples x seeds, samples, seeds, standard errors, roughness
@@ -53,7 +54,7 @@ DIFFERENCES: Columns = {
     "measure": pl.String,
     "site": pl.String,
     "depth": pl.Int64,
-    "quantity": pl.String,  # fit_depth, compression_height, start, end, turn_step, label_gain, accuracy
+    "quantity": pl.String,  # fit_depth, compression_height, start, end, turn_step, label_gain, metric
     "reference": pl.String,  # the shortcut that the others are compared with
     "shortcut": pl.String,
     **_with_interval("difference"),  # reference less shortcut, paired by seed
@@ -69,7 +70,7 @@ GAPS: Columns = {
     "measure": pl.String,
     "within": pl.String,  # an architecture, or "all"
     "quantity": pl.String,  # fit_depth, compression_height
-    "gap": pl.String,  # loss, accuracy
+    "gap": pl.String,  # loss, metric
     "method": pl.String,  # pearson, spearman, kendall
     **_with_interval("correlation"),
     "p": pl.Float64,
@@ -137,6 +138,17 @@ class Phases:
     nulls: pl.DataFrame
     blocks: pl.DataFrame
     metadata: dict[str, Any]
+
+    @property
+    def metric(self) -> Metric:
+        """What networks are judged by."""
+        known = self.metadata.get("metric")
+        return Metric(**known) if known else ACCURACY
+
+    @property
+    def trivial(self) -> float | None:
+        """Its value for an answer that has learned nothing; None where that is not known."""
+        return self.metadata.get("trivial")
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Self:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from infoplane.options import Metric
 from infoplane.phases.answer import Row, answers, last_blocks, tally
 from infoplane.phases.results import Phases
 
@@ -38,7 +39,7 @@ def show(found: Phases, verdicts: pl.DataFrame | None = None, console: Console |
         console.print(f"[bold]{one.architecture}:[/] {escape(one.text)}\n")
     if given:
         console.print(f"{tally(given)}\n")
-    _phases(shown, console)
+    _phases(shown, found.metric, console)
     _differences(found.differences, {(row["architecture"], row["site"]) for row in shown}, console)
     console.print(false_positives(found.nulls))
     if verdicts is not None and verdicts.height:
@@ -89,11 +90,11 @@ def _gap(console: Console) -> str:
     return " " if console.width >= WIDE else "\n"
 
 
-def _phases(rows: list[Row], console: Console) -> None:
+def _phases(rows: list[Row], metric: Metric, console: Console) -> None:
     gap = _gap(console)
     family, measure = rows[0]["family"], rows[0]["measure"]
     title = f"Phases of the last block ({family}, {measure.replace('zx', 'Z-X')})"
-    table = _table(title, ["network", "phases, sure"], [*MOVES.values(), "turn", "accuracy", ""])
+    table = _table(title, ["network", "phases, sure"], [*MOVES.values(), "turn", metric.title, ""])
     notes: list[str] = []
     for row in rows:
         note = row["note"] or ""
@@ -104,7 +105,7 @@ def _phases(rows: list[Row], console: Console) -> None:
             f"{_styled(row['label'])}{gap}{_percent(row['confidence'])}",
             *(interval(row, name, gap) for name in MOVES),
             interval(row, "turn_step", gap, _whole),
-            f"{_percent(row['accuracy'])}{gap}{_seeds(row['seeds'])}",
+            f"{metric.written(row['metric'])}{gap}{_seeds(row['seeds'])}",
             f"({notes.index(note) + 1})" if note else "",
         )
     console.print(table)

@@ -12,7 +12,7 @@ import polars as pl
 
 from infoplane import registry
 from infoplane.charts import scales, theme
-from infoplane.charts.frames import Curves, Tables, accuracy, curves, spread
+from infoplane.charts.frames import Curves, Tables, curves, scores, spread
 from infoplane.charts.panels import ACROSS, HEIGHTS, UP
 
 SITES, CHECKPOINTS = 14, 48
@@ -43,7 +43,7 @@ def dataset(tables: Tables) -> dict[str, Any] | None:
         return None
     x, y = found.measures
     kept = [int(step) for step in spread([str(step) for step in found.steps], CHECKPOINTS)]
-    histories = accuracy(tables)
+    histories = scores(tables)
     axis = scales.Steps(found.steps)
     colours = theme.shortcut_colours(tables).to_dict()["range"]
     entropy = found.label_entropy()
@@ -52,6 +52,11 @@ def dataset(tables: Tables) -> dict[str, Any] | None:
             axis_: {"name": theme.name(measure), "title": theme.brief_title(measure, found.units.get(measure, ""))}
             for axis_, measure in ((ACROSS, x), (UP, y))
             if found.units.get(measure)
+        },
+        "metric": {
+            "title": tables.metric.title,
+            "share": tables.metric.unit == "share",
+            "unit": "" if tables.metric.unit in ("share", "1") else f" {tables.metric.unit}",
         },
         "zero": axis.zero,
         "steps": kept,
@@ -105,7 +110,7 @@ def _architecture(
         UP: _span(rows, y, HEIGHTS["plane"], zero=False, reference=found.label_entropy() if y == "zy" else None),
         "curves": curved,
         "missing": {s: tables.gap(architecture, s) for s in tables.shortcuts if s not in curved},
-        "accuracy": _accuracy(histories.filter(pl.col("architecture") == architecture), tables.shortcuts),
+        "scores": _scores(histories.filter(pl.col("architecture") == architecture), tables.shortcuts),
     }
 
 
@@ -161,7 +166,7 @@ def _phases(
     }
 
 
-def _accuracy(rows: pl.DataFrame, shortcuts: Sequence[str]) -> dict[str, dict[str, dict[str, list[Any]]]]:
+def _scores(rows: pl.DataFrame, shortcuts: Sequence[str]) -> dict[str, dict[str, dict[str, list[Any]]]]:
     """Shortcut -> split -> lists of step, mean, low and high."""
     found: dict[str, dict[str, dict[str, list[Any]]]] = {}
     for shortcut in shortcuts:
@@ -170,6 +175,6 @@ def _accuracy(rows: pl.DataFrame, shortcuts: Sequence[str]) -> dict[str, dict[st
             if mine.height:
                 found.setdefault(shortcut, {})[split] = {
                     "step": mine["step"].to_list(),
-                    **{f"accuracy{end}": mine[f"accuracy{end}"].to_list() for end in ENDS},
+                    **{f"score{end}": mine[f"score{end}"].to_list() for end in ENDS},
                 }
     return found

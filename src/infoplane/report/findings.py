@@ -8,7 +8,7 @@ from infoplane.charts.frames import Curves, Tables
 from infoplane.phases.results import PHASES, Phases
 
 AMPLITUDES = ("fit_depth", "compression_height")
-QUANTITIES = (*AMPLITUDES, "start", "end", "turn_step", "label_gain", "accuracy")
+QUANTITIES = (*AMPLITUDES, "start", "end", "turn_step", "label_gain", "metric")
 
 EVERY, METHOD = "all", "spearman"
 """The correlations that stand before the fold: of ranks, over all runs."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from infoplane.charts import theme
 from infoplane.charts.frames import Tables, curves
-from infoplane.tables import DECODED
+from infoplane.tables import DECODED, of_history
 
 SPARK_WIDTH, SPARK_HEIGHT = 110, 26
 
@@ -39,7 +39,8 @@ class Headline:
     turn_step: int | None
     end: Value
     end_step: int | None
-    accuracy: Value
+    metric: Value
+    """Of validation samples, at the last step."""
     seeds: str
     status: str
     spark: str
@@ -74,7 +75,7 @@ def headlines(tables: Tables) -> dict[str, list[Headline]]:
                     turn["step"] if turn else None,
                     _value(last, measure),
                     last["step"] if last else None,
-                    _final_accuracy(tables, architecture, shortcut),
+                    _final_metric(tables, architecture, shortcut),
                     seeds,
                     status,
                     _spark(points, measure, top),
@@ -98,19 +99,20 @@ def _spark(points: list[dict[str, Any]], measure: str, top: float) -> str:
     )
 
 
-def _final_accuracy(tables: Tables, architecture: str, shortcut: str) -> Value:
-    """Validation accuracy at the last step of every finished run."""
+def _final_metric(tables: Tables, architecture: str, shortcut: str) -> Value:
+    """The task's metric of validation samples at the last step of every finished run."""
     last = (
-        tables.history.filter(
+        of_history(tables.history, "validation", tables.metric.name)
+        .filter(
             pl.col("architecture") == architecture,
             pl.col("shortcut") == shortcut,
             pl.col("status") == "finished",
-            pl.col("validation_accuracy").is_finite(),
+            pl.col("value").is_finite(),
         )
         .sort("step")
         .group_by("seed", maintain_order=True)
-        .agg(pl.col("validation_accuracy").last())
-        .sort("seed")["validation_accuracy"]
+        .agg(pl.col("value").last())
+        .sort("seed")["value"]
         .to_list()
     )
     return Value(sum(last) / len(last), min(last), max(last)) if last else Value(None)

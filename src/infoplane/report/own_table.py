@@ -287,14 +287,20 @@ def _history(rows: pl.DataFrame) -> pl.DataFrame:
     if "accuracy" in rows.columns and "validation_accuracy" not in rows.columns:
         rows = rows.rename({"accuracy": "validation_accuracy"})
     told = [name for name in OF_THE_STEP if name in rows.columns]
-    if not told:
-        return pl.DataFrame(schema=HISTORY | {"status": pl.String})
     steps = rows.group_by([*RUN, "step"], maintain_order=True).agg(pl.col(told).drop_nulls().first())
-    known = set(steps.columns)
-    columns = [
-        (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name) for name, kind in HISTORY.items()
+    parts = [
+        steps.select(
+            *(pl.col(name).cast(HISTORY[name]) for name in (*RUN, "step")),
+            pl.lit(None, pl.Float64).alias("epoch"),
+            pl.lit(name.split("_")[0]).alias("split"),
+            pl.lit(name.split("_")[1]).alias("quantity"),
+            pl.col(name).cast(pl.Float64).alias("value"),
+            pl.lit("finished").alias("status"),
+        )
+        for name in told
     ]
-    return steps.select(*columns, pl.lit("finished").alias("status")).sort(HISTORY_ORDER)
+    nothing = pl.DataFrame(schema=HISTORY | {"status": pl.String})
+    return pl.concat([nothing, *parts]).drop_nulls("value").sort(HISTORY_ORDER)
 
 
 def _metadata(rows: pl.DataFrame, path: Path) -> dict[str, Any]:

@@ -118,6 +118,7 @@ def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> di
         "runs": runs,
         "gaps": [run for run in runs if run["state"] != "finished"],
         "metadata": metadata,
+        "metric": tables.metric,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "not recorded",
         "bundle": Markup(vega.bundle()),
         "explorer_style": text("sections/explorer.css"),

@@ -1,21 +1,7 @@
-"""Which samples are learned from at which step, and with which labels: pure functions of (seed, step)."""
+"""Which samples are learned from at which step: a pure function of (seed, step)."""
 
 import torch
 from torch import Tensor
-
-from infoplane.streams import own_seed
-
-
-def with_label_noise(labels: Tensor, classes: int, share: float, seed: int) -> Tensor:
-    """Labels of which a random ``share`` is replaced by a uniformly drawn class (which may be the right one)."""
-    # the order of the first epoch begins with seed 0 too, and would show the noisy samples first
-    generator = torch.Generator().manual_seed(own_seed(seed, "label noise"))
-    count = round(share * len(labels))
-    chosen = torch.randperm(len(labels), generator=generator)[:count]
-    drawn = torch.randint(classes, (count,), generator=generator)
-    noisy = labels.clone()
-    noisy[chosen.to(labels.device)] = drawn.to(labels.device)
-    return noisy
 
 
 class Batches:

@@ -1,4 +1,4 @@
-"""The history of a run: one row per logged step."""
+"""The history of a run: one row per logged step, split and quantity, so that no task needs columns of its own."""
 
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,13 @@ SCHEMA = pa.schema(
     [
         ("step", pa.int64()),
         ("epoch", pa.float64()),
-        ("train_loss", pa.float64()),
-        ("train_accuracy", pa.float64()),
-        ("validation_loss", pa.float64()),
-        ("validation_accuracy", pa.float64()),
-        ("learning_rate", pa.float64()),
-        ("gradient_norm", pa.float64()),
-        ("seconds", pa.float64()),
+        ("split", pa.string()),
+        ("quantity", pa.string()),
+        ("value", pa.float64()),
     ]
 )
-"""Losses in nats; train_* are means over the batches since the previous row (null at step 0); seconds of training."""
+"""split: train (means over the batches since the previous logged step, none at step 0), validation, or null. quantity:
+``loss`` and the task's metrics; of no split ``learning_rate``, ``gradient_norm`` and ``seconds`` of training."""
 
 
 def write_history(path: Path, rows: list[dict[str, Any]], metadata: dict[str, Any]) -> None:

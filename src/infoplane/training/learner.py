@@ -5,20 +5,21 @@ CPU with one thread two runs, or one run interrupted anywhere, end with the same
 """
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infoplane.data.resident import ResidentSplit
+from infoplane.data.resident import Batch, ResidentSplit
 from infoplane.data.samples import Split
 from infoplane.models.batchnorm import SAMPLES, recalibrated
 from infoplane.models.build import build
-from infoplane.options import Field, vector
+from infoplane.options import Field
 from infoplane.specs import TrainSpec
+from infoplane.task import Task
 from infoplane.training import optimizer as optimizers
-from infoplane.training.batches import Batches, with_label_noise
+from infoplane.training.batches import Batches
 
 EVALUATION_BATCH = 512
 
@@ -29,10 +30,11 @@ def layout(input: Field) -> torch.memory_format:
 
 
 class Learner(Protocol):
-    """One or more networks with their optimiser and their data; a member is one of the networks."""
+    """One or more networks with their task, optimiser and data; a member is one of the networks."""
 
+    task: Task
     sums: Tensor
-    """Loss (nats), accuracy and batches since the history's last row; float64, shape (members, 3)."""
+    """Of loss, each metric, and batches, since the history's last row; float64, shape (members, metrics + 2)."""
     gradient_norms: list[float | None]
     """Of each member, at the last update that asked for it."""
     batches_per_epoch: int
@@ -42,8 +44,11 @@ class Learner(Protocol):
     def update(self, step: int, rate: float, with_norms: bool) -> None:
         """One optimiser step of every member, at this learning rate."""
 
-    def evaluate(self) -> list[tuple[float, float]]:
-        """Validation loss (nats) and accuracy of each member; nan where its weights are no longer finite."""
+    def evaluate(self) -> list[dict[str, float]]:
+        """Validation loss and metrics of each member; nan where its weights are no longer finite."""
+
+    def trivial(self) -> dict[str, float]:
+        """The same of the answer of who has learned nothing."""
 
     def weights(self) -> list[dict[str, Tensor]]:
         """The state dict of each member."""
@@ -58,55 +63,49 @@ class Learner(Protocol):
 class Solo:
     """One network on its own."""
 
-    def __init__(self, spec: TrainSpec, train_images: Split, validation: Split, device: torch.device) -> None:
+    def __init__(self, spec: TrainSpec, train: Split, validation: Split, device: torch.device) -> None:
         self.spec, self.training = spec, spec.training
-        self.images, self.validation = ResidentSplit(train_images, device), ResidentSplit(validation, device)
-        noise = self.training.label_noise
-        fields = train_images.fields
-        self.labels = with_label_noise(self.images.values["y"], fields["y"].classes or 0, noise, spec.seed)
-        self.batches = Batches(len(self.images), self.training.batch_size, spec.seed, device)
+        self.task = Task(spec.task, train.fields)
+        self.samples, self.validation = ResidentSplit(train, device), ResidentSplit(validation, device)
+        self.taught = self.task.taught(self.samples.whole, spec.seed)
+        self.batches = Batches(len(self.samples), self.training.batch_size, spec.seed, device)
         self.batches_per_epoch = self.batches.per_epoch
-        network = build(spec.architecture, spec.shortcut, fields["x"], vector(fields["y"].classes or 0), spec.seed)
-        self.layout = layout(fields["x"])
+        network = build(spec.architecture, spec.shortcut, self.task.input, self.task.output, spec.seed)
+        self.layout = layout(self.task.input)
         self.network = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.parameters = sum(p.numel() for p in self.network.parameters())
         self.optimizer = optimizers.make(list(self.network.parameters()), self.training)
-        self.sums = torch.zeros(1, 3, dtype=torch.float64, device=device)
+        self.sums = torch.zeros(1, len(self.task.metrics) + 2, dtype=torch.float64, device=device)
         self.gradient_norms: list[float | None] = [None]
 
     def update(self, step: int, rate: float, with_norms: bool) -> None:
         torch.manual_seed(step_seed(self.spec.seed, step))
         rows = self.batches.rows(step)
-        labels = self.labels[rows]
+        batch = self.samples.batch(rows) | {name: values[rows] for name, values in self.taught.items()}
         half = self.training.precision == "bfloat16"
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=half):
-            logits = self.network(self.images.read("x", rows).contiguous(memory_format=self.layout))
-        loss = F.cross_entropy(logits.float(), labels)
+            output = self.network(batch[self.task.x].contiguous(memory_format=self.layout))
+        losses = self.task.losses(output, batch)
         self.optimizer.zero_grad()
-        loss.backward()
+        losses.mean().backward()
         optimizers.set_rate(self.optimizer, rate)
         if with_norms:
             gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
             self.gradient_norms = [float(nn.utils.get_total_norm(gradients))]
         self.optimizer.step()
         with torch.no_grad():
-            self.sums[0, 0] += loss
-            self.sums[0, 1] += (logits.argmax(1) == labels).double().mean()
-            self.sums[0, 2] += 1
+            self.sums[0] += means(losses, self.task.scores(output, batch))
 
     @torch.no_grad()
-    def evaluate(self) -> list[tuple[float, float]]:
+    def evaluate(self) -> list[dict[str, float]]:
         """With recalibrated BatchNorm statistics."""
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters()):
-            return [(math.nan, math.nan)]
-        network = recalibrated(self.network, self.images.read("x", slice(SAMPLES)))
-        loss, correct = 0.0, 0.0
-        for start in range(0, len(self.validation), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            logits, labels = network(self.validation.read("x", rows)), self.validation.read("y", rows)
-            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-            correct += float((logits.argmax(1) == labels).sum())
-        return [(loss / len(self.validation), correct / len(self.validation))]
+            return [dict.fromkeys(quantities(self.task), math.nan)]
+        network = recalibrated(self.network, self.samples.read(self.task.x, slice(SAMPLES)))
+        return [judged(self.task, self.validation, lambda batch: network(batch[self.task.x]))]
+
+    def trivial(self) -> dict[str, float]:
+        return judged(self.task, self.validation, lambda batch: self.task.trivial(self.samples.whole, batch))
 
     def weights(self) -> list[dict[str, Tensor]]:
         return [dict(self.network.state_dict())]
@@ -118,6 +117,29 @@ class Solo:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.network.load_state_dict(part(tensors, "network/"))
         optimizers.load_state(self.optimizer, part(tensors, "optimizer/"))
+
+
+def quantities(task: Task) -> list[str]:
+    """What is judged of answers: the loss, then the task's metrics."""
+    return ["loss", *(metric.name for metric in task.metrics)]
+
+
+def means(losses: Tensor, scores: dict[str, Tensor]) -> Tensor:
+    """Means of loss and metrics over the last axis, and a 1 that counts the batch; float64, (..., metrics + 2)."""
+    found = [one.detach().double().mean(-1) for one in (losses, *scores.values())]
+    return torch.stack([*found, torch.ones_like(found[0])], -1)
+
+
+@torch.no_grad()
+def judged(task: Task, split: ResidentSplit, answer: Callable[[Batch], Tensor]) -> dict[str, float]:
+    """Means of loss and metrics over a split, of what is answered batch by batch."""
+    totals = torch.zeros(len(task.metrics) + 1, dtype=torch.float64)
+    for start in range(0, len(split), EVALUATION_BATCH):
+        batch = split.batch(slice(start, start + EVALUATION_BATCH))
+        output = answer(batch)
+        found = task.losses(output, batch), *task.scores(output, batch).values()
+        totals += torch.stack([one.double().sum() for one in found]).cpu()
+    return dict(zip(quantities(task), (totals / len(split)).tolist(), strict=True))
 
 
 def step_seed(seed: int, step: int) -> int:

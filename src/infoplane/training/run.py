@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -19,7 +20,6 @@ from torch import Tensor
 from infoplane.data.samples import Split, read_split
 from infoplane.errors import UserError
 from infoplane.models.build import is_chain
-from infoplane.options import vector
 from infoplane.progress import progress
 from infoplane.provenance import made, versions
 from infoplane.specs import TrainSpec
@@ -70,12 +70,12 @@ class Record:
 
     def saved(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self) | {"rows": [{key: _word(value) for key, value in row.items()} for row in self.rows]}
+        return asdict(self) | {"rows": [row | {"value": _word(row["value"])} for row in self.rows]}
 
     @classmethod
     def restored(cls, values: dict[str, Any]) -> Self:
         """What `saved` gave."""
-        rows = [{key: _number(word) for key, word in row.items()} for row in values["rows"]]
+        rows = [row | {"value": _number(row["value"])} for row in values["rows"]]
         return cls(**values | {"rows": rows})
 
 
@@ -152,6 +152,11 @@ class Run:
             write_history(history, self.records[member].rows, metadata | {"made": here})
         self.folder.remove()
 
+    @cached_property
+    def trivial(self) -> dict[str, float]:
+        """Validation loss and metrics of the answer of who has learned nothing."""
+        return self.learner.trivial()
+
     def metadata(self, member: int) -> dict[str, Any]:
         """What is kept beside a member's checkpoints and history."""
         record = self.records[member]
@@ -159,9 +164,8 @@ class Run:
         return beside | {
             "spec": self.specs[member].to_dict(),
             "data": self.images.metadata.get("spec"),
-            "input": self.images.fields["x"].to_dict(),
-            "output": vector(self.images.fields["y"].classes or 0).to_dict(),
-            "classes": self.images.fields["y"].classes,
+            **self.learner.task.described(),
+            "trivial": self.trivial,
             "parameters": self.learner.parameters,
             "chain": is_chain(self.specs[member].architecture, self.specs[member].shortcut),
             "steps": record.saved_steps,
@@ -186,24 +190,21 @@ class Run:
     def _book(self) -> None:
         """Add a row to each history, and a checkpoint where one is due; notice divergence."""
         sums, scores = self.learner.sums.tolist(), self.learner.evaluate()
+        rate = learning_rate(self.training, min(self.step, self.training.steps - 1))
+        place = {"step": self.step, "epoch": self.step / self.learner.batches_per_epoch}
         for member in self._going():
-            (loss, correct, count), (validation_loss, validation_accuracy) = sums[member], scores[member]
-            gradient_norm, record = self.learner.gradient_norms[member], self.records[member]
-            if not all(map(math.isfinite, (loss, validation_loss, gradient_norm or 0.0))):
+            (*totals, count), validation, record = sums[member], scores[member], self.records[member]
+            norm = self.learner.gradient_norms[member]
+            if not all(map(math.isfinite, (totals[0], validation["loss"], norm or 0.0))):
                 record.diverged_at = self.step
-            record.rows.append(
-                {
-                    "step": self.step,
-                    "epoch": self.step / self.learner.batches_per_epoch,
-                    "train_loss": loss / count if count else None,
-                    "train_accuracy": correct / count if count else None,
-                    "validation_loss": validation_loss,
-                    "validation_accuracy": validation_accuracy,
-                    "learning_rate": learning_rate(self.training, min(self.step, self.training.steps - 1)),
-                    "gradient_norm": gradient_norm,
-                    "seconds": self.seconds,
-                }
-            )
+            train = {name: total / count for name, total in zip(validation, totals, strict=True)} if count else {}
+            others = {"learning_rate": rate, "gradient_norm": norm, "seconds": self.seconds}
+            record.rows += [
+                place | {"split": split, "quantity": name, "value": value}
+                for split, values in (("train", train), ("validation", validation), (None, others))
+                for name, value in values.items()
+                if value is not None
+            ]
         self.learner.sums.zero_()
         if self.step in self.checkpoint_steps and (going := self._going()):
             weights = self.learner.weights()

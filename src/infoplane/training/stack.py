@@ -10,18 +10,18 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import vmap
 
 from infoplane.data.resident import ResidentSplit
 from infoplane.data.samples import Split
 from infoplane.models.batchnorm import SAMPLES, batchnorms, take_averages
 from infoplane.models.build import build
-from infoplane.options import vector
 from infoplane.specs import StackSpec
+from infoplane.task import Task
 from infoplane.training import optimizer as optimizers
-from infoplane.training.batches import Batches, with_label_noise
-from infoplane.training.learner import EVALUATION_BATCH, layout, part
+from infoplane.training.batches import Batches
+from infoplane.training.learner import EVALUATION_BATCH, judged, layout, means, part, quantities
 from infoplane.training.members import Members
 
 
@@ -31,68 +31,68 @@ class Stack:
     def __init__(
         self,
         spec: StackSpec,
-        train_images: Split,
+        train: Split,
         validation: Split,
         device: torch.device,
         in_turn: bool | None = None,
     ) -> None:
         """in_turn: whether the members compute one after the other; None: where `members` says that it is faster."""
-        self.training = spec.training
-        self.images, self.validation = ResidentSplit(train_images, device), ResidentSplit(validation, device)
-        samples, fields = len(self.images), train_images.fields
-        classes = fields["y"].classes or 0
-        noise, labels = self.training.label_noise, self.images.values["y"]
-        self.labels = torch.stack([with_label_noise(labels, classes, noise, seed) for seed in spec.seeds])
-        self.batches = [Batches(samples, self.training.batch_size, seed, device) for seed in spec.seeds]
+        self.training, self.task = spec.training, Task(spec.task, train.fields)
+        self.samples, self.validation = ResidentSplit(train, device), ResidentSplit(validation, device)
+        each = [self.task.taught(self.samples.whole, seed) for seed in spec.seeds]
+        self.taught = {name: torch.stack([one[name] for one in each]) for name in each[0]}
+        self.batches = [Batches(len(self.samples), self.training.batch_size, seed, device) for seed in spec.seeds]
         self.batches_per_epoch = self.batches[0].per_epoch
-        networks = [
-            build(spec.architecture, spec.shortcut, fields["x"], vector(classes), seed).to(device)
-            for seed in spec.seeds
-        ]
-        self.members = Members(networks[0], spec.seeds, device, in_turn, layout(fields["x"]))
+        plugins, fields = (spec.architecture, spec.shortcut), (self.task.input, self.task.output)
+        networks = [build(*plugins, *fields, seed).to(device) for seed in spec.seeds]
+        self.members = Members(networks[0], spec.seeds, device, in_turn, layout(self.task.input))
         self.parameters = sum(p.numel() for p in networks[0].parameters())
         self.stacked = _stacked(networks)
         self.optimizer = optimizers.make(list(self.stacked.values()), self.training, stacked=True)
-        self.sums = torch.zeros(len(networks), 3, dtype=torch.float64, device=device)
+        shape = len(networks), len(self.task.metrics) + 2
+        self.sums = torch.zeros(shape, dtype=torch.float64, device=device)
         self.gradient_norms: list[float | None] = [None] * len(networks)
 
     def update(self, step: int, rate: float, with_norms: bool) -> None:
         rows = torch.stack([batches.rows(step) for batches in self.batches])  # (members, batch)
-        labels = self.labels.gather(1, rows)
-        images = self.images.read("x", rows.movedim(0, self.members.axis))
+        inputs = self.samples.read(self.task.x, rows.movedim(0, self.members.axis))
+        batch = {name: self.samples.read(name, rows) for name in self.samples.values if name != self.task.x}
+        batch |= {name: values[torch.arange(len(rows))[:, None], rows] for name, values in self.taught.items()}
+        batch |= {self.task.x: inputs.movedim(self.members.axis, 0)}
         half = self.training.precision == "bfloat16"
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=half):
-            logits = self.members.learn(self.stacked, images, step)
-        losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
-        losses = losses.view(labels.shape).mean(1)
+            output = self.members.learn(self.stacked, inputs, step)
+        losses = vmap(self.task.losses)(output, batch)
         self.optimizer.zero_grad()
-        losses.sum().backward()  # no member's loss depends on another's weights
+        losses.mean(1).sum().backward()  # no member's loss depends on another's weights
         optimizers.set_rate(self.optimizer, rate)
         if with_norms:
             squares = [_rows(p.grad).square().sum(1) for p in self.stacked.values() if p.grad is not None]
             self.gradient_norms = torch.stack(squares).sum(0).sqrt().tolist()
         self.optimizer.step()
         with torch.no_grad():
-            self.sums[:, 0] += losses
-            self.sums[:, 1] += (logits.argmax(2) == labels).double().mean(1)
-            self.sums[:, 2] += 1
+            self.sums += means(losses, vmap(self.task.scores)(output, batch))
 
     @torch.no_grad()
-    def evaluate(self) -> list[tuple[float, float]]:
+    def evaluate(self) -> list[dict[str, float]]:
         """With recalibrated BatchNorm statistics."""
         weights = [self.stacked[name] for name, _ in self.members.learning.named_parameters()]
         finite = torch.stack([torch.isfinite(_rows(value)).all(1) for value in weights]).all(0).tolist()
-        totals = torch.zeros(len(self.batches), 2, dtype=torch.float64, device=self.sums.device)
-        tensors = self._recalibrated()
+        names, totals, tensors = quantities(self.task), torch.zeros_like(self.sums[:, :-1]), self._recalibrated()
         for start in range(0, len(self.validation), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            labels = self.validation.read("y", rows).expand(len(totals), -1)
-            logits = self.members.read(tensors, self.validation.read("x", rows))
-            losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-            totals[:, 0] += losses.view(labels.shape).sum(1)
-            totals[:, 1] += (logits.argmax(2) == labels).sum(1)
-        scores = (totals / len(self.validation)).tolist()
-        return [(s[0], s[1]) if fine else (math.nan, math.nan) for s, fine in zip(scores, finite, strict=True)]
+            batch = self.validation.batch(slice(start, start + EVALUATION_BATCH))
+            output = self.members.read(tensors, batch[self.task.x])
+            losses = vmap(self.task.losses, (0, None))(output, batch)
+            scores = vmap(self.task.scores, (0, None))(output, batch)
+            totals += torch.stack([one.double().sum(1) for one in (losses, *scores.values())], 1)
+        found = (totals / len(self.validation)).tolist()
+        return [
+            dict(zip(names, one, strict=True)) if fine else dict.fromkeys(names, math.nan)
+            for one, fine in zip(found, finite, strict=True)
+        ]
+
+    def trivial(self) -> dict[str, float]:
+        return judged(self.task, self.validation, lambda batch: self.task.trivial(self.samples.whole, batch))
 
     def _recalibrated(self) -> dict[str, Tensor]:
         """The members' tensors with BatchNorm statistics taken anew; those that training keeps are left as they are."""
@@ -101,7 +101,7 @@ class Stack:
         statistics = [f"{norm}.{name}" for norm, module in norms.items() for name, _ in module.named_buffers()]
         tensors = self.stacked | {name: torch.zeros_like(self.stacked[name]) for name in statistics}
         if norms:
-            images = self.images.read("x", slice(SAMPLES))
+            images = self.samples.read(self.task.x, slice(SAMPLES))
             take_averages(network, images, lambda batch: self.members.read(tensors, batch))
         return tensors
 

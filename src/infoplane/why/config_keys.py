@@ -122,6 +122,8 @@ def _key(rule: str, path: Path, wildcards: Mapping[str, str], plan: Plan) -> str
             return ".".join(["architectures", architecture, *rest])
         if head == "shortcut":
             return ".".join(["shortcuts", wildcards["shortcut"], *rest])
+        if head == "task":
+            return ".".join(["task", *rest])
         own = (plan.config.architectures[architecture] or {}).get("training") or {}
         if head == "training" and rest and rest[0] in own:
             return ".".join(["architectures", architecture, *path])

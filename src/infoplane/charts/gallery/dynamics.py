@@ -1,4 +1,4 @@
-"""Dynamics: Z-X and Z-Y of each layer against the training step, beside accuracy.
+"""Dynamics: Z-X and Z-Y of each layer against the training step, beside the task's metric.
 
 Lines are means over seeds, bands reach from the smallest seed to the largest. Step 0 stands left of the logarithmic
 axis. Other measures may be shown in their place, such as I(X;Z) and I(Z;Y).
@@ -12,12 +12,12 @@ import altair as alt
 import polars as pl
 
 from infoplane.charts import scales, theme
-from infoplane.charts.frames import PAIR, Curves, Tables, accuracy, curves, spread
+from infoplane.charts.frames import PAIR, Curves, Tables, curves, scores, spread
 
 
 @dataclass(frozen=True)
 class Options:
-    measures: Annotated[tuple[str, ...], "what is drawn above accuracy, a row for each"] = ("zx", "zy")
+    measures: Annotated[tuple[str, ...], "what is drawn above the task's metric, a row for each"] = ("zx", "zy")
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
     most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9
@@ -41,6 +41,8 @@ class Panel:
     title: str
     height: int
     span: scales.Span
+    of_split: bool = False
+    """The task's metric, of which each line is a split and not a site."""
     percent: bool = False
     first: bool = False
     """The uppermost of its block, which bears the titles and the legend of sites."""
@@ -60,9 +62,9 @@ class Panel:
 
 
 def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
-    """One block per architecture: a column per shortcut, and rows for every measure and accuracy."""
+    """One block per architecture: a column per shortcut, and rows for every measure and the task's metric."""
     found = curves(tables, options.family, options.part, options.measures)
-    learned = accuracy(tables)
+    learned = scores(tables)
     if found.rows.is_empty() and learned.is_empty():
         return theme.empty(tables, found.family)
     steps = scales.Steps(sorted({*found.steps, *learned["step"].to_list()}))
@@ -85,7 +87,7 @@ def _block(
     """The cells of one architecture, row by row."""
     sites = spread(found.sites(architecture), options.most, [found.last_block(architecture)])
     rows = steps.placed(found.of(architecture).filter(pl.col("site").is_in(sites)))
-    scores = steps.placed(learned.filter(pl.col("architecture") == architecture))
+    judged = steps.placed(learned.filter(pl.col("architecture") == architecture))
     entropy = found.label_entropy()
     reference = pl.Series([entropy], dtype=pl.Float64)
     panels: list[Panel] = []
@@ -95,8 +97,12 @@ def _block(
         if measure == "zy":
             span = scales.Span(options.scale, *seen, reference, margin=0.12)
         panels.append(Panel(measure, _title(found, measure), 118, span, first=not panels))
-    whole = scales.Span("linear", pl.Series([0.0, 1.0]), margin=0.0)
-    correct = Panel("accuracy", "accuracy", 72, whole, percent=True)
+    metric = tables.metric
+    ends = pl.Series([metric.low, metric.high], dtype=pl.Float64)
+    bounded = ends.null_count() == 0
+    seen = [] if bounded else [judged["score_low"], judged["score_high"]]
+    whole = scales.Span("linear", ends, *seen, margin=0.0 if bounded else 0.08)
+    score = Panel("score", metric.axis, 72, whole, of_split=True, percent=metric.unit == "share")
 
     def by_site(legend: alt.Legend | None) -> alt.Color:
         scale = alt.Scale(domain=sites, scheme=theme.DEPTH_SCHEME)
@@ -104,10 +110,10 @@ def _block(
 
     def by_split(legend: alt.Legend | None) -> alt.Color:
         scale = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
-        return alt.Color("split:N", title="accuracy on", scale=scale, legend=legend)
+        return alt.Color("split:N", title=f"{metric.title} on", scale=scale, legend=legend)
 
     cells = [cell for panel in panels for cell in _row(tables, architecture, rows, panel, by_site, steps, entropy)]
-    return [*cells, *_row(tables, architecture, scores, correct, by_split, steps)]
+    return [*cells, *_row(tables, architecture, judged, score, by_split, steps)]
 
 
 def _title(found: Curves, measure: str) -> str:
@@ -124,10 +130,10 @@ def _row(
     steps: scales.Steps,
     entropy: float | None = None,
 ) -> list[theme.Cell]:
-    """One quantity, a cell per shortcut. Titles stand above the first, steps below accuracy, legends at the right."""
+    """One quantity, a cell per shortcut. Titles stand above the first, steps below the metric, legends at the right."""
     width = theme.cell_width(len(tables.shortcuts))
     field, low, high = panel.field, f"{panel.field}_low", f"{panel.field}_high"
-    group = "split" if panel.percent else "site"
+    group = "split" if panel.of_split else "site"
     legend = alt.Legend(symbolType="stroke", rowPadding=0, labelFontSize=10)
     cells: list[theme.Cell] = []
     for column, shortcut in enumerate(tables.shortcuts):
@@ -137,8 +143,8 @@ def _row(
         if mine.is_empty():
             cells.append(theme.placeholder(tables.gap(architecture, shortcut), width, panel.height, title))
             continue
-        explained = (panel.first or panel.percent) and column == len(tables.shortcuts) - 1
-        x, y = steps.x(shown=panel.percent), panel.y(field, first=not column)
+        explained = (panel.first or panel.of_split) and column == len(tables.shortcuts) - 1
+        x, y = steps.x(shown=panel.of_split), panel.y(field, first=not column)
         c = colour(legend if explained else None)
         chart = alt.Chart(mine.select(group, "step", "at", field, low, high, "seeds"))
         tooltip = [

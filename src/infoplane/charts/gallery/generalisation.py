@@ -96,8 +96,9 @@ def _number(value: float | None) -> str:
 def _cell(tables: Tables, runs: pl.DataFrame, field: str, name: str, width: int, first: bool) -> theme.Cell:
     """One amplitude against the gap."""
     known = runs.drop_nulls([field, GAP]).filter(pl.col(field).is_finite(), pl.col(GAP).is_finite())
-    known = known.select("architecture", "shortcut", "seed", "label", pl.col(field, GAP, "accuracy").round_sig_figs(4))
+    known = known.select("architecture", "shortcut", "seed", "label", pl.col(field, GAP, "metric").round_sig_figs(4))
     nothing = pl.Series([0.0])
+    unit = f" ({tables.loss_unit})" if tables.loss_unit != "1" else ""
     spans = [scales.Span("linear", known[each], nothing, zero=False, margin=0.08) for each in (field, GAP)]
     x = alt.X(
         f"{field}:Q",
@@ -108,7 +109,7 @@ def _cell(tables: Tables, runs: pl.DataFrame, field: str, name: str, width: int,
         f"{GAP}:Q",
         scale=spans[1].scale,
         axis=alt.Axis(
-            title="validation − training loss (nats)" if first else None,
+            title=f"validation − training loss{unit}" if first else None,
             labels=first,
             values=spans[1].ticks(HEIGHT, 18),
             format=scales.FORMAT,
@@ -136,8 +137,8 @@ def _cell(tables: Tables, runs: pl.DataFrame, field: str, name: str, width: int,
         alt.Tooltip("shortcut:N"),
         alt.Tooltip("seed:Q"),
         alt.Tooltip(f"{field}:Q", title=name),
-        alt.Tooltip(f"{GAP}:Q", title="gap (nats)"),
-        alt.Tooltip("accuracy:Q", title="validation accuracy"),
+        alt.Tooltip(f"{GAP}:Q", title=f"gap{unit}"),
+        alt.Tooltip("metric:Q", title=f"validation {tables.metric.axis}"),
         alt.Tooltip("label:N"),
     ]
     points = alt.Chart(known).mark_point(size=80, filled=True, opacity=0.8, stroke="white", strokeWidth=0.8)

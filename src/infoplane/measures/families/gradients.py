@@ -24,6 +24,7 @@ from infoplane.models.build import build_from
 from infoplane.options import require
 from infoplane.progress import progress
 from infoplane.specs import TrainSpec, canonical
+from infoplane.task import Task
 
 READS = ("checkpoints",)
 
@@ -50,15 +51,16 @@ def survey(subject: Subject, options: Options) -> Survey:
     """
     run = subject.checkpoints
     spec = TrainSpec.from_dict(run.metadata["spec"])
-    network = build_from(run, subject.train.fields["x"], subject.train_path).to(subject.device)
-    images = ResidentSplit(subject.train, subject.device)
-    order = rows(len(images), options.batch_size or spec.training.batch_size, options)
-    noise = spec.training.label_noise
-    note = f"gradients of clean labels; the run was trained with label noise {noise:g}" if noise else ""
+    task = Task(spec.task, subject.train.fields)
+    network = build_from(run, task.input, subject.train_path).to(subject.device)
+    samples = ResidentSplit(subject.train, subject.device)
+    order = rows(len(samples), options.batch_size or spec.training.batch_size, options)
+    changed = task.options.changed
+    note = f"of the samples as they are; the run learned with {changed}" if changed else ""
     ratios: dict[str, list[float | None]] = {layer: [] for layer in [*weight_layers(network), NETWORK]}
     for step in progress(run.steps, "measures: gradients"):
         state = {name: value.to(subject.device) for name, value in run.load(step).items()}
-        moments = gradient_moments(network, state, _batches(network, images, order), options.seed)
+        moments = gradient_moments(network, state, _batches(network, samples, task, order), task.losses, options.seed)
         sizes = {layer: state[name].double().norm() for layer, name in weight_layers(network).items()}
         counts = {layer: state[name].numel() for layer, name in weight_layers(network).items()}
         moments[NETWORK] = together(moments.values())
@@ -85,10 +87,13 @@ def rows(samples: int, batch_size: int, options: Options) -> Tensor:
     return torch.cat(epochs)[:wanted]
 
 
-def _batches(network: nn.Module, images: ResidentSplit, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some batches at a time."""
-    for some in order.to(images.values["y"].device).split(at_once(network)):
-        yield images.read("x", some), images.read("y", some)
+def _batches(
+    network: nn.Module, samples: ResidentSplit, task: Task, order: Tensor
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """Inputs and whole batches, some at a time."""
+    for some in order.to(samples.values[task.x].device).split(at_once(network)):
+        batch = samples.batch(some)
+        yield batch[task.x], batch
 
 
 def _layer(found: Moments, size: float, order: Tensor, count: int, note: str) -> Iterator[Estimate]:

@@ -6,7 +6,7 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const data = read("explorer-data");
   const specs = read("explorer-specs");
-  const { figure, percent, expand, table } = explorerRows(data);
+  const { figure, percent, judged, expand, table } = explorerRows(data);
   const at = (id) => document.getElementById(`explorer-${id}`);
   const SHADES = "#440154, #472d7b, #3b528b, #2c728e, #21918c, #28ae80, #5ec962, #addc30, #fde725";
 
@@ -92,7 +92,7 @@
 
   async function open(element, name, only = "") {
     const spec = structuredClone(specs[name]);
-    spec.datasets = { curves: rows.curves, accuracy: rows.accuracy };
+    spec.datasets = { curves: rows.curves, scores: rows.scores };
     for (const param of spec.params) param.value = signals(only)[param.name] ?? param.value;
     element.dataset.name ??= element.getAttribute("aria-label"); // Vega puts another name in its place
     const { view } = await page.embed(element, spec);
@@ -170,10 +170,10 @@
         continue;
       }
       const row = rows.curves.findLast((one) => one.shortcut === label && one.site === focus() && one.step <= step());
-      const learned = rows.accuracy.findLast((one) => one.shortcut === label && one.split === "validation" && one.step <= step());
+      const learned = rows.scores.findLast((one) => one.shortcut === label && one.split === "validation" && one.step <= step());
       write(row ? row.x_words : "–");
       if (data.measures.y) write(row ? row.y_words : "–");
-      write(learned ? percent(learned.accuracy) : "–");
+      write(learned ? judged(learned.score) : "–");
       write(pair.phases[focus()]?.[0] ?? "–");
     }
   }

@@ -8,6 +8,7 @@ function explorerRows(data) {
   const between = (mean, low, high, write = figure) =>
     absent(low) || write(low) === write(high) ? write(mean) : `${write(mean)} (${write(low)}–${write(high)})`;
   const percent = (value) => `${(100 * value).toFixed(1)}%`;
+  const judged = (value) => (data.metric.share ? percent(value) : `${figure(value)}${data.metric.unit}`);
 
   function phrase(phase) {
     if (!phase) return "not analysed";
@@ -48,14 +49,14 @@ function explorerRows(data) {
       });
     }
     const learned = [];
-    for (const [shortcut, splits] of Object.entries(architecture.accuracy))
+    for (const [shortcut, splits] of Object.entries(architecture.scores))
       for (const [split, lists] of Object.entries(splits))
         lists.step.forEach((here, i) =>
           learned.push({
             shortcut, split, step: here, at: Math.max(here, data.zero),
-            accuracy: lists.accuracy[i], accuracy_low: lists.accuracy_low[i], accuracy_high: lists.accuracy_high[i],
+            score: lists.score[i], score_low: lists.score_low[i], score_high: lists.score_high[i],
           }));
-    return { curves: found, accuracy: learned };
+    return { curves: found, scores: learned };
   }
 
   // What is shown, in one table: a row per shortcut, layer, quantity and step.
@@ -69,10 +70,10 @@ function explorerRows(data) {
     for (const row of rows.curves)
       if (state.shown.includes(row.shortcut) && state.sites.includes(row.site))
         for (const axis of ["x", "y"]) if (data.measures[axis]) add(row, row.site, data.measures[axis].name, axis);
-    for (const row of rows.accuracy)
-      if (state.shown.includes(row.shortcut)) add(row, "", `${row.split} accuracy`, "accuracy");
+    for (const row of rows.scores)
+      if (state.shown.includes(row.shortcut)) add(row, "", `${row.split} ${data.metric.title}`, "score");
     return found.map((row) => row.map((value) => (absent(value) ? "" : String(value))));
   }
 
-  return { figure, percent, expand, table };
+  return { figure, percent, judged, expand, table };
 }
