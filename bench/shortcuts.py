@@ -1,8 +1,8 @@
 """What each shortcut kind costs: parameters, and time per training step beside the identity's.
 
-    OMP_NUM_THREADS=1 python bench/shortcuts.py [--steps 20] [--repeats 5] [--output bench/results/shortcuts.json]
+    OMP_NUM_THREADS=1 python bench/shortcuts.py [--steps 20] [--repeats 5] [--output <file>]
 
-The networks of config/experiments/shortcuts2026.yaml, one image batch of 64 digits-sized images, forward, backward and
+The networks of config/experiments/shortcuts2026.yaml, one batch of 64 images of the digits' size: forward, backward and
 an AdamW step. All kinds of an architecture take turns in one process; the best of the repeats counts for each, in
 processor time.
 """

@@ -113,4 +113,4 @@ def test_a_deployed_copy_plans_the_demo(name: str, tmp_path: Path) -> None:
     said = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert said.returncode == 0, said.stdout
     counts = job_counts(said.stdout)
-    assert counts["train"] == 18 and counts["report"] == 1
+    assert counts["train_stack"] == 9 and counts["report"] == 1

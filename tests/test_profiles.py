@@ -149,7 +149,7 @@ def test_demand_holds_what_the_benchmarks_measured(experiment: str) -> None:
 
 
 def test_demand_grows_with_the_experiment() -> None:
-    small = configuration("config/config.yaml") | {"device": "cpu"}
+    small = configuration("config/config.yaml") | {"device": "cpu", "architectures": {"resnet": None}}
     before = {stage: demand(load(small), stage, "resnet") for stage in OF_A_RUN}
     changes: list[tuple[dict[str, Any], set[str], set[str]]] = [
         ({"training": {"steps": 480_000}}, set(), {"train", "train_stack"}),

@@ -146,6 +146,16 @@ def test_the_answer_comes_first(page: Path, tables: Tables) -> None:
     assert contrast < explorer
 
 
+def test_the_question_says_how_long_each_network_was_trained(tables: Tables) -> None:
+    config = {"data": {"kind": "digits"}, "training": {"steps": 144}, "architectures": {"vit": None}}
+    of = {"resnet": {"training": {"steps": 48}}, "vit": None}
+    for architectures, said in (({"vit": None}, "on digits for 144 steps."), (of, "on digits for 48 to 144 steps.")):
+        own = Tables(
+            tables.measures, tables.history, tables.metadata | {"config": config | {"architectures": architectures}}
+        )
+        assert said in report.question(own)
+
+
 def test_phases_of_every_layer_are_there(page: Path, tables: Tables) -> None:
     html = page.read_text(encoding="utf-8")
     section = html[html.index('<section id="phases">') : html.index('<section id="blocks">')]

@@ -79,6 +79,18 @@ def test_values_of_the_first_attention() -> None:
             torch.testing.assert_close(made["first"][f"block{block}_attention.f"], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_pass_that_fails_leaves_no_values_behind() -> None:
+    first = network("vit", "identity", {"values": "first"}).eval()
+    with torch.no_grad():
+        expected = first(images())
+        with (
+            first.get_submodule("block2_mlp").register_forward_pre_hook(lambda *_: 1 / 0),
+            pytest.raises(ZeroDivisionError),
+        ):
+            first(-images())
+        assert torch.equal(first(images()), expected)
+
+
 # What is refused
 
 

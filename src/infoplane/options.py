@@ -310,7 +310,10 @@ class GivenImages:
         return None
 
 
-Norm = Literal["pre", "post", "peri", "none"]
+Norm = Annotated[
+    Literal["pre", "post", "peri", "none"],
+    "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing",
+]
 """Where a residual addition normalises; peri as Kim et al. 2025 (arXiv:2502.02732), figure 1."""
 
 
@@ -318,9 +321,7 @@ Norm = Literal["pre", "post", "peri", "none"]
 class ResidualOptions:
     """What every architecture lets its residual additions choose."""
 
-    norm: Annotated[
-        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
-    ] = "none"
+    norm: Norm = "none"
     post_activation: Annotated[
         Literal["none", "relu", "gelu"], "activation after the addition; the site z is read after it"
     ] = "none"
@@ -372,13 +373,20 @@ class MemoryOptions:
         """
 
 
-def require_invertible(residual: ResidualOptions, additions: list[Addition]) -> None:
-    """Raise ``ValueError`` unless the state after each of these additions can determine the one before it."""
-    require(
-        residual.norm != "post" and residual.post_activation == "none",
-        "what is normed or passed through an activation after the addition cannot be undone: norm must be pre, peri or "
-        f"none, and post_activation none, got norm {residual.norm} and post_activation {residual.post_activation}",
-    )
-    for before, after in itertools.pairwise(additions):
-        sizes = " to ".join("x".join(map(str, one)) for one in (before, after))
-        require(before == after, f"an addition that changes the shape, here {sizes}, cannot be undone")
+class InvertibleOptions(MemoryOptions):
+    """The same of a kind whose state, two tensors, determines the state before it."""
+
+    @property
+    def states(self) -> int:
+        return 2
+
+    def check(self, residual: ResidualOptions, additions: list[Addition]) -> None:
+        require(
+            residual.norm != "post" and residual.post_activation == "none",
+            "what is normed or passed through an activation after the addition cannot be undone: norm must be pre, "
+            f"peri or none, and post_activation none, got norm {residual.norm} and post_activation "
+            f"{residual.post_activation}",
+        )
+        for before, after in itertools.pairwise(additions):
+            sizes = " to ".join("x".join(map(str, one)) for one in (before, after))
+            require(before == after, f"an addition that changes the shape, here {sizes}, cannot be undone")

@@ -145,6 +145,10 @@ def question(tables: Tables) -> str:
     """What the experiment asks, and of which networks."""
     config = tables.metadata.get("config") or {}
     data, steps = (config.get("data") or {}).get("kind"), (config.get("training") or {}).get("steps")
+    own = [((one or {}).get("training") or {}).get("steps") for one in (config.get("architectures") or {}).values()]
+    every = sorted({int(number) for number in (each or steps for each in own) if number})
+    if len(every) > 1:
+        steps = f"{every[0]} to {every[-1]}"
     where = (f" on {data}" if data else "") + (f" for {steps} steps" if steps else "")
     whose = f"Asked of {_list(tables.architectures)} with the shortcuts {_list(tables.shortcuts)}, trained{where}."
     if tables.headline != "zx":

@@ -33,9 +33,7 @@ class Options(ResidualOptions):
     blocks: Annotated[int, "mixer blocks; each makes two additions, token and channel mixing"] = 4
     token_dim: Annotated[int, "hidden width of token mixing"] = 32
     channel_dim: Annotated[int, "hidden width of channel mixing"] = 64
-    norm: Annotated[
-        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
-    ] = "pre"
+    norm: Norm = "pre"
 
     def __post_init__(self) -> None:
         require_positive(self, "patch", "dim", "token_dim", "channel_dim")

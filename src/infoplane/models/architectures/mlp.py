@@ -21,9 +21,7 @@ class Options(ResidualOptions):
     blocks: Annotated[int, "residual additions"] = 4
     layers_per_branch: Annotated[int, "linear layers in a branch, each followed by the activation"] = 2
     activation: Annotated[Literal["relu", "gelu", "tanh", "linear"], "the branch's activation"] = "relu"
-    norm: Annotated[
-        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
-    ] = "pre"
+    norm: Norm = "pre"
 
     def __post_init__(self) -> None:
         require_positive(self, "width")

@@ -41,9 +41,7 @@ class Options(ResidualOptions):
         Literal["own", "first"],
         "what attention mixes: its own values, or their mean with the first attention's (ResFormer, arXiv:2410.17897)",
     ] = "own"
-    norm: Annotated[
-        Norm, "normalise the branch's input (pre), the sum (post), the branch's input and output (peri), or nothing"
-    ] = "pre"
+    norm: Norm = "pre"
 
     def __post_init__(self) -> None:
         require_positive(self, "patch", "dim", "heads", "mlp_ratio")
@@ -129,8 +127,10 @@ class Network(nn.Module):
         x = self.embedding(x)  # (batch, tokens, dim)
         if self.cls is not None:
             x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1)
-        x = through(self, self.blocks, self.stem(x + self.positions))
-        if self.first is not None:
-            self.first.values = None
+        try:
+            x = through(self, self.blocks, self.stem(x + self.positions))
+        finally:  # also where a pass fails, for the next one begins without values
+            if self.first is not None:
+                self.first.values = None
         pooled = x.mean(dim=1) if self.cls is None else x[:, 0]  # (batch, dim)
         return self.logits(self.readout(pooled))

@@ -9,22 +9,15 @@ from typing import Annotated
 from torch import Tensor
 
 from infoplane.models.residual import Kind, Memory, Place
-from infoplane.options import Addition, MemoryOptions, ResidualOptions, require, require_invertible
+from infoplane.options import InvertibleOptions, require
 
 
 @dataclass(frozen=True)
-class Options(MemoryOptions):
+class Options(InvertibleOptions):
     gamma: Annotated[float, "what is kept of the velocity, above 0 and below 1"] = 0.9
 
     def __post_init__(self) -> None:
         require(0 < self.gamma < 1, f"gamma must be above 0 and below 1, got {self.gamma}")
-
-    @property
-    def states(self) -> int:
-        return 2
-
-    def check(self, residual: ResidualOptions, additions: list[Addition]) -> None:
-        require_invertible(residual, additions)
 
 
 class Shortcut(Kind):

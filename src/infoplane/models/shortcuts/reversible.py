@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from infoplane.models.residual import Kind, Memory, Place
-from infoplane.options import Addition, MemoryOptions, ResidualOptions, require_invertible
+from infoplane.options import InvertibleOptions
 
 
 @dataclass(frozen=True)
-class Options(MemoryOptions):
-    @property
-    def states(self) -> int:
-        return 2
-
-    def check(self, residual: ResidualOptions, additions: list[Addition]) -> None:
-        require_invertible(residual, additions)
+class Options(InvertibleOptions):
+    """Nothing to choose."""
 
 
 class Shortcut(Kind):
