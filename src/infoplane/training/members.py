@@ -36,10 +36,13 @@ class Members:
         network: nn.Module,
         seeds: Sequence[int],
         device: torch.device,
-        in_turn: bool | None,
-        layout: torch.memory_format,
+        in_turn: bool | None = None,
+        layout: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        """network: any of them; in_turn: None where the device and the network decide which way is faster."""
+        """network: any of them; in_turn: None where the device and the network decide which way is faster.
+
+        layout: how the inputs of one network that learns on its own lie in memory.
+        """
         self.seeds, self.convolutional, self.layout = seeds, convolves(network), layout
         self.in_turn = self.convolutional and device.type == "cpu" if in_turn is None else in_turn
         self.axis = 1 if self.convolutional and not self.in_turn else 0
