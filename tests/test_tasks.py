@@ -19,7 +19,7 @@ from infoplane.config.load import load
 from infoplane.data.prepare import prepare
 from infoplane.data.samples import Samples
 from infoplane.errors import UserError
-from infoplane.options import Field, Fields, NoOptions, image, label
+from infoplane.options import Field, Fields, NoOptions, accuracy, image, label
 from infoplane.specs import DataSpec, Plugin, StackSpec, TrainSpec
 from infoplane.storage.parquet import read_rows
 from infoplane.task import Task
@@ -76,8 +76,20 @@ def test_the_trivial_answer_has_not_learned(kind: str) -> None:
     assert answer.shape == (300, *task.output.shape)
     metric = task.metrics[0]
     value = float(task.scores(answer, of)[metric.name].double().mean())
-    better, worse = (value + share * metric.better * metric.margin for share in (1.01, 0.99))
+    margin = metric.margin * (value if metric.relative else 1)
+    better, worse = (value + share * metric.better * margin for share in (1.01, 0.99))
     assert metric.is_learned(better, value) and not metric.is_learned(worse, value)
+
+
+@pytest.mark.parametrize(("classes", "needed"), [(2, 0.6), (5, 0.3), (10, 0.2), (100, 0.02)])
+def test_guessing_of_ten_classes_or_more_is_beaten_at_twice_its_accuracy(classes: int, needed: float) -> None:
+    metric = accuracy(classes)
+    assert metric.is_learned(needed + 1e-9, 1 / classes) and not metric.is_learned(needed - 1e-9, 1 / classes)
+
+
+def test_the_margin_of_an_error_is_a_share_of_that_of_the_mean_whatever_its_unit() -> None:
+    metric = regression.Options().metrics(DATA["regression"])[0]
+    assert metric.is_learned(0.94e-6, 1e-6) and not metric.is_learned(0.96e-6, 1e-6)
 
 
 def test_cross_entropy_accuracy_and_the_prior_by_hand() -> None:
@@ -111,6 +123,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"task": {"kind": "regresion"}}, "task: unknown task 'regresion': did you mean 'regression'?"),
     ({"task": {"label_noise": 2}}, "label_noise must be from 0 to 1, got 2"),
     ({"training": {"label_noise": 0.1}}, "'training.label_noise' is called 'task.label_noise' since version 0.2.0"),
+    (
+        {"architectures": {"small": {"kind": "mlp", "training": {"label_noise": 0.1}}}},
+        "'architectures.small.training.label_noise' is called 'task.label_noise' since version 0.2.0",
+    ),
 ]
 
 

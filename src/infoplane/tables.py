@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.options import Metric
+from infoplane.options import Metric, accuracy
 from infoplane.specs import in_short, label_of, require
 from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows
@@ -77,8 +77,12 @@ HISTORY: Columns = {
 """Columns of the history table, beside ``status``: a row for each quantity (``loss``, the task's metrics) of a split,
 ``train`` or ``validation``, and for those of none. Wall-clock seconds stay out, they differ from run to run."""
 
-ACCURACY = Metric("accuracy", "accuracy", "share", better=1, margin=0.05, low=0.0, high=1.0)
-"""What networks are judged by where the tables do not say: in a table of one's own."""
+OLD_HISTORY = "validation_loss"
+"""A column of histories before they had a row for each quantity."""
+
+ACCURACY = accuracy(10)
+"""What networks are judged by where the tables do not say: in a table of one's own. It has no trivial answer to be
+compared with, so the margin is never used."""
 
 MEASURES_ORDER = [*RUN, "family", "measure", "depth", "site", "part", "step"]
 HISTORY_ORDER = [*RUN, "step", "split", "quantity"]
@@ -226,6 +230,11 @@ def _frame(path: Path, found: dict[str, Any] | None, columns: Columns, keys: dic
     assert isinstance(rows, pl.DataFrame)
     present = rows.columns
     absent = [name for name in columns if name not in present and name not in keys]
+    if columns is HISTORY and OLD_HISTORY in present:
+        raise UserError(
+            f"{path} is of an earlier version, which gave each quantity a column such as '{OLD_HISTORY}': delete it "
+            "and run the workflow again."
+        )
     if absent:
         raise UserError(f"{path} has no column '{absent[0]}': delete it and run the workflow again.")
     labels = [pl.lit(value).alias(name) for name, value in keys.items()]

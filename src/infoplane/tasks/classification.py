@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infoplane.options import Field, Fields, Metric, TaskOptions, require, vector
+from infoplane.options import Field, Fields, Metric, TaskOptions, accuracy, require, vector
 from infoplane.streams import own_seed
 
 
@@ -34,7 +34,7 @@ class Options(TaskOptions):
         return vector(data[self.y].classes or 0)
 
     def metrics(self, data: Fields) -> tuple[Metric, ...]:
-        return (Metric("accuracy", "accuracy", "share", better=1, margin=0.05, low=0.0, high=1.0),)
+        return (accuracy(data[self.y].classes or 2),)
 
 
 def losses(output: Tensor, batch: dict[str, Tensor], options: Options) -> Tensor:

@@ -19,7 +19,7 @@ class Options(TaskOptions):
         return data[self.y]
 
     def metrics(self, data: Fields) -> tuple[Metric, ...]:
-        return (Metric("mse", "mean squared error", "1", better=-1, margin=0.05, low=0.0),)
+        return (Metric("mse", "mean squared error", "1", better=-1, margin=0.05, low=0.0, relative=True),)
 
 
 def losses(output: Tensor, batch: dict[str, Tensor], options: Options) -> Tensor:
