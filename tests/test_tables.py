@@ -296,6 +296,21 @@ def test_missing_column(runs: list[ExpectedRun], tmp_path: Path) -> None:
         collected(runs, tmp_path)
 
 
+def test_a_history_of_an_earlier_version_is_recognised(runs: list[ExpectedRun], tmp_path: Path) -> None:
+    table, metadata = read_rows(runs[0].history)
+    values = table["value"]
+    old = table.drop_columns(["split", "quantity", "value"])
+    for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+        old = old.append_column(name, values)
+    write_rows(runs[0].history, old, metadata)
+    with pytest.raises(UserError) as caught:
+        collected(runs, tmp_path)
+    assert str(caught.value) == (
+        f"{runs[0].history} is of an earlier version, which gave each quantity a column such as 'validation_loss': "
+        "delete it and run the workflow again."
+    )
+
+
 def test_a_grid_is_every_run(runs: list[ExpectedRun]) -> None:
     found = expected_runs(json.dumps(GRID), *paths_of(runs))
     assert sorted(found, key=str) == sorted(runs, key=str)

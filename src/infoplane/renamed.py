@@ -38,6 +38,12 @@ def require_new_keys(config: Mapping[str, Any]) -> None:
         values = config.get(section)
         if isinstance(values, Mapping) and key in values:
             raise UserError(sentence(old, new))
+    architectures = config.get("architectures")
+    for label, own in architectures.items() if isinstance(architectures, Mapping) else ():
+        values = own.get("training") if isinstance(own, Mapping) else None
+        for key in values if isinstance(values, Mapping) else ():
+            if f"training.{key}" in KEYS:
+                raise UserError(sentence(f"architectures.{label}.training.{key}", KEYS[f"training.{key}"]))
 
 
 def require_new_option(role: str, kind: str, key: str, where: str) -> None:

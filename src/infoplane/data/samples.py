@@ -15,7 +15,7 @@ SPLITS = ("train", "validation", "held_out")
 BEFORE = "probe.parquet"
 """What the file of held-out samples was called up to version 0.1."""
 BEFORE_FIELDS = "image"
-"""The column of a split file up to version 0.2, when every sample was an image with a label."""
+"""The column of a split file of an earlier version, when every sample was an image with a label."""
 
 INDEX, GROUP = "index", "group"
 """The columns beside the fields: the position in the source, and what belongs together where that is named."""
@@ -141,7 +141,7 @@ def read_split(path: Path) -> Split:
     file = TensorFile(path)
     if BEFORE_FIELDS in file.tensors and "shape" in file.metadata:
         raise UserError(
-            f"{path} is of version 0.2 or earlier, when it had the columns 'image' and 'label' in place of named "
+            f"{path} is of an earlier version, which had the columns 'image' and 'label' in place of named "
             "fields: delete it and run the workflow again."
         )
     if not {"fields", "split", "mean", "std"} <= file.metadata.keys():

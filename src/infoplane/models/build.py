@@ -42,7 +42,7 @@ def build_from(run: CheckpointFile, given: Field, where: Path | None) -> nn.Modu
     Raises `UserError` for inputs that the network was not made for, and for checkpoints of an earlier version.
     """
     if "input" not in run.metadata:
-        raise UserError(f"{run.path} is of version 0.2 or earlier: delete it and run the workflow again.")
+        raise UserError(f"{run.path} is of an earlier version: delete it and run the workflow again.")
     input, output = (Field.from_dict(run.metadata[name]) for name in ("input", "output"))
     if given.shape != input.shape:
         raise UserError(f"{where}: its inputs are {given}, the network expects {input}.")
