@@ -78,6 +78,16 @@ def spatial_deviation(z: Tensor) -> float | None:
     return None
 
 
+def mean_cosine(one: Tensor, other: Tensor) -> float | None:
+    """Mean cosine of the angle between two activations of the same samples; None where one is zero for all samples."""
+    one, other = one.flatten(1).double(), other.flatten(1).double()
+    sizes = one.norm(dim=1) * other.norm(dim=1)
+    known = sizes > 0
+    if not known.any():
+        return None
+    return float(((one * other).sum(1)[known] / sizes[known]).mean())
+
+
 def response_range(z: Tensor) -> float:
     """Largest less smallest response, averaged over samples."""
     flat = z.flatten(1)

@@ -21,6 +21,7 @@ from infoplane.measures.health import (
     last_to_max,
     matrix_entropy,
     mean_and_variance,
+    mean_cosine,
     mean_share,
     participation_ratio,
     predicted_survivors,
@@ -65,8 +66,8 @@ MEASURES = {
     "cka_input": ("1", 0.0),
     "cka_label": ("1", 0.0),
 }
-"""Measure -> its unit, and the value of a representation without information. ``spatial_deviation`` where there is
-space."""
+"""Measure -> its unit, and the value of a representation without information. Besides, ``spatial_deviation`` where
+there is space, and ``cosine_before`` where the sum read before has the same shape."""
 
 
 def survey(subject: Subject, options: Options) -> Survey:
@@ -79,6 +80,7 @@ def survey(subject: Subject, options: Options) -> Survey:
     for step in progress(subject.steps, "measures: health"):
         moments: dict[str, tuple[float, float]] = {}
         intensities: dict[str, float] = {}
+        before: Tensor | None = None
         for site in subject.sites:
             z = subject.read(step, site)
             finite = bool(torch.isfinite(z).all())
@@ -87,6 +89,19 @@ def survey(subject: Subject, options: Options) -> Survey:
             estimates = list(_site(z, finite, of_input, of_label, unbiased))
             if site.column in shortcuts:
                 estimates.append(_predicted(z, shortcuts[site.column], moments))
+            if site.part == "z":
+                if finite and before is not None and before.shape == z.shape:
+                    cosine = mean_cosine(before, z)
+                    estimates.append(
+                        _estimate(
+                            "cosine_before",
+                            "1",
+                            cosine,
+                            z,
+                            note=estimates[0].note or ("zero" if cosine is None else ""),
+                        )
+                    )
+                before = z if finite else None
             yield Measured(step, site.name, site.part, site.depth, estimates)
         if chain:
             found = {site.name: intensities.get(site.column) for site in chain}
