@@ -55,7 +55,7 @@ def test_axe_finds_nothing_wrong(seen: Seen) -> None:
     page = seen.page
     page.wait_for_function("document.querySelectorAll('figure .chart svg.marks').length == 2")
     assert page.locator("#reconstructions img").count() and page.locator(".ridges svg").count()
-    # Colours do not depend on the width, nor boxes that scroll on the colours: every width and both colours.
+    # Colours do not depend on the width, nor boxes that scroll on the colours: every width, and both colours.
     for width, scheme in ((1280, "light"), (1280, "dark"), (768, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

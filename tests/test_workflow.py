@@ -43,7 +43,7 @@ def edit(workflow: Workflow, **changes: Any) -> None:
 
 
 def test_job_counts_of_the_demo() -> None:
-    """3 architectures x 3 shortcuts, six seeds in one job, one measure family, five charts; pictures of the first seed."""
+    """3 architectures x 3 shortcuts, six seeds in one job, one measure family, five charts, one seed's pictures."""
     said = subprocess.run(
         [*SNAKEMAKE, "-n", "--cores", "2", "--forceall"],
         cwd=REPOSITORY,
