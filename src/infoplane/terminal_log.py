@@ -194,7 +194,7 @@ class TerminalLog(logging.Handler):
             self._waiting[run].discard(job)
         self._forecast()
         now = self._clock()
-        if not self._live and now - self._printed >= LINE_EVERY_SECONDS:
+        if not self._live and self._steps and now - self._printed >= LINE_EVERY_SECONDS:
             self._printed = now
             self._print(self.progress())
 
@@ -226,7 +226,7 @@ class TerminalLog(logging.Handler):
         if self._steps:
             left = self._end - self._clock()
             done.append(f"about {duration(max(left, 1.0))} left" if left >= 0 else "longer than forecast")
-        return f"{', '.join(done)}: {self._now()}"
+        return ": ".join(filter(None, [", ".join(done), self._now()]))
 
     def _now(self) -> str:
         names = list(self._running.values())
