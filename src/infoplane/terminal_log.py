@@ -226,7 +226,7 @@ class TerminalLog(logging.Handler):
         if self._steps:
             left = self._end - self._clock()
             done.append(f"about {duration(max(left, 1.0))} left" if left >= 0 else "longer than forecast")
-        return ": ".join(filter(None, [", ".join(done), self._now()]))
+        return f"{', '.join(done)}: {self._now()}"
 
     def _now(self) -> str:
         names = list(self._running.values())

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from infoplane.measures.anatomy import cosines
 from infoplane.measures.decoding.gram import BLOCK, varying_features
 
 RESIDUAL_VARIANCE = 3.0
@@ -80,12 +81,8 @@ def spatial_deviation(z: Tensor) -> float | None:
 
 def mean_cosine(one: Tensor, other: Tensor) -> float | None:
     """Mean cosine of the angle between two activations of the same samples; None where one is zero for all samples."""
-    one, other = one.flatten(1).double(), other.flatten(1).double()
-    sizes = one.norm(dim=1) * other.norm(dim=1)
-    known = sizes > 0
-    if not known.any():
-        return None
-    return float(((one * other).sum(1)[known] / sizes[known]).mean())
+    angles = cosines(one, other)
+    return float(angles.mean()) if len(angles) else None
 
 
 def response_range(z: Tensor) -> float:

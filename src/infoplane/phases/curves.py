@@ -140,11 +140,13 @@ def cells(
     rows = rows.filter(
         pl.col("family") == family, pl.col("part") == part, pl.col("value").is_finite(), pl.col("step").is_not_null()
     )
-    inputs: Mapping[str, int] = INPUT if only is None else {only: 1}
-    measure = next((name for name in inputs if (rows["measure"] == name).any()), None)
+    signs: Mapping[str, int] = INPUT if only is None else {only: 1}
+    measure = next((name for name in signs if (rows["measure"] == name).any()), None)
     if measure is None:
         return
-    second = next((name for name in LABEL if only is None and (rows["measure"] == name).any()), None)
+    second = None
+    if only is None:
+        second = next((name for name in LABEL if (rows["measure"] == name).any()), None)
     asked = {name: rows.filter(pl.col("measure") == name) for name in (measure, second) if name}
     scales = {name: (_scale(of, name, only), grain(of["value"].to_numpy())) for name, of in asked.items()}
     left_out = _left_out(measures, family)
@@ -164,7 +166,7 @@ def cells(
             continue
         if any(set(found) - set(steps) for found in of_x.values()):
             notes.append("only checkpoints that at least half of the seeds have, as far as all go")
-        x = _curve(of_x, measure, inputs, seeds, steps, scales)
+        x = _curve(of_x, measure, signs, seeds, steps, scales)
         if lacking := sum(len(set(steps) - set(found)) for found in of_x.values()):
             notes.append(f"{lacking} of {len(seeds) * len(steps)} checkpoints filled in from the other seeds")
         whole = second is not None and all({steps[0], steps[-1]} <= set(of_y.get(seed, ())) for seed in seeds)

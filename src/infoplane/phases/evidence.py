@@ -75,7 +75,9 @@ class Evidence:
     def family(self) -> str:
         """That of the phases; where it lacks the measure that is asked for, the first family that has it."""
         own = str(self.phases.metadata["family"])
-        having = self.measures.filter(pl.col("measure") == pl.lit(self.measure, pl.String))["family"].unique().sort()
+        if self.measure is None:
+            return own
+        having = self.measures.filter(measure=self.measure)["family"].unique().sort()
         return own if own in having or having.is_empty() else str(having[0])
 
     @property

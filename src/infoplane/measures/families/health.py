@@ -91,16 +91,7 @@ def survey(subject: Subject, options: Options) -> Survey:
                 estimates.append(_predicted(z, shortcuts[site.column], moments))
             if site.part == "z":
                 if finite and before is not None and before.shape == z.shape:
-                    cosine = mean_cosine(before, z)
-                    estimates.append(
-                        _estimate(
-                            "cosine_before",
-                            "1",
-                            cosine,
-                            z,
-                            note=estimates[0].note or ("zero" if cosine is None else ""),
-                        )
-                    )
+                    estimates.append(_alike(before, z, estimates[0].note))
                 before = z if finite else None
             yield Measured(step, site.name, site.part, site.depth, estimates)
         if chain:
@@ -158,6 +149,14 @@ def _predicted(z: Tensor, shortcut: str | None, moments: dict[str, tuple[float, 
     if shortcut not in moments:
         return _estimate("surviving_bound_predicted", "share", None, z, note="non-finite")
     return _estimate("surviving_bound_predicted", "share", predicted_survivors(*moments[shortcut]), z)
+
+
+def _alike(before: Tensor, z: Tensor, note: str) -> Estimate:
+    """The mean cosine with the sum before; note: what is said of z already."""
+    cosine = mean_cosine(before, z)
+    if cosine is None:
+        note = note or "zero"
+    return _estimate("cosine_before", "1", cosine, z, note=note)
 
 
 def _over_depth(intensities: dict[str, float | None], n: int) -> Iterator[Estimate]:
