@@ -127,6 +127,68 @@ def test_what_cannot_be_judged_says_why(made: dict[str, Any], claim: dict[str, A
     assert (row["verdict"], row["note"], row["effect"], row["p_adjusted"]) == ("undecided", reason, None, None)
 
 
+@pytest.fixture(scope="module")
+def more() -> Planted:
+    """At the part m Z-X does not move; at unlimited n it is half; a rank without parts of the images falls to 5."""
+    planted = Planted({("cnn", "a"): SKIPS, ("cnn", "b"): BOTH})
+    of_x = pl.col("measure") == "zx"
+    values = planted.measures.with_columns(pl.when(of_x).then(pl.col("value") / 2).alias("extrapolated"))
+    passed = (pl.col("step").rank("dense") - 1) / (len(STEPS) - 1)
+    jitter = pl.col("seed").cast(pl.Float64) * 0.02
+    rank = values.filter(of_x).with_columns(
+        (pl.when(pl.col("shortcut") == "a").then(20 - 15 * passed).otherwise(20 - 5 * passed) + jitter).alias("value"),
+        pl.lit("rank").alias("measure"),
+        pl.lit("health").alias("family"),
+        pl.lit(None, pl.Float64).alias("reference"),
+        pl.lit(None, pl.List(pl.Float64)).alias("blocks"),
+    )
+    still = values.with_columns(
+        pl.lit("m").alias("part"),
+        (pl.lit(0.05) + jitter / 100).alias("value"),
+        pl.lit([0.05] * 20).alias("blocks"),
+    )
+    planted.measures = pl.concat([values, rank, still])
+    return planted
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict", "effect"),
+    [
+        ({"quantity": "compression_height", "expected": "equal", "part": "m"}, "reproduced", 0.0),
+        ({"quantity": "compression_height", "expected": "greater", "part": "m"}, "not reproduced", 0.0),
+        ({"quantity": "end", "expected": "greater", "versus": 0.15}, "reproduced", 0.05),
+        ({"quantity": "end", "expected": "greater", "versus": 0.15, "extrapolated": True}, "not reproduced", -0.05),
+        ({"quantity": "end", "versus": "b", "expected": "less", "extrapolated": True}, "reproduced", -0.15),
+        ({"quantity": "end", "versus": "b", "measure": "rank", "margin": 5}, "reproduced", -10.0),
+        ({"quantity": "end", "versus": "b", "measure": "rank", "margin": 12}, "not reproduced", -10.0),
+        ({"quantity": "start", "versus": 18, "measure": "rank", "expected": "greater"}, "reproduced", 2.03),
+    ],
+)
+def test_other_parts_measures_and_the_value_at_unlimited_n(
+    claim: dict[str, Any], verdict: str, effect: float, more: Planted
+) -> None:
+    row = more.judge(claim).row(0, named=True)
+    assert row["verdict"] == verdict and row["effect"] == pytest.approx(effect, abs=0.01), row
+
+
+def test_what_a_verdict_is_of_can_be_read(more: Planted) -> None:
+    found = more.judge(
+        {"quantity": "end", "part": "m", "expected": "equal", "versus": 0.05, "margin": 0.02},
+        {"quantity": "end", "extrapolated": True},
+        {"quantity": "end", "measure": "rank", "versus": "b"},
+        {"quantity": "end", "measure": "lyrics"},
+        {"quantity": "end", "part": "f"},
+    )
+    assert found["site"].to_list() == ["block1.m", "block1", "block1", "block1", "block1.f"]
+    assert found["quantity"].to_list() == ["end", "extrapolated_end", "rank_end", "lyrics_end", "end"]
+    assert found["family"].to_list() == ["kernel", "kernel", "health", "kernel", "kernel"]
+    assert found["note"].to_list()[-2:] == [
+        "lyrics at the part z of cnn with a was not measured",
+        "X at the part f of cnn with a was not measured",
+    ]
+    assert found["verdict"].to_list()[-2:] == ["undecided", "undecided"]
+
+
 def test_a_site_that_tells_the_label_from_the_start_is_no_network_that_did_not_learn() -> None:
     networks = {("cnn", "a"): SKIPS, ("cnn", "b"): BOTH}
     claim = {"quantity": "label", "expected": "compression-only"}
@@ -214,6 +276,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"quantity": "fit_depth_with_gap"}, "claims.c: 'fit_depth_with_gap' is taken over all shortcuts"),
     ({"quantity": "turn_step"}, "claims.c: versus: 'turn_step' is compared with other shortcuts"),
     ({"quantity": "turn_step", "versus": "projection", "margin": 3}, "claims.c: 'turn_step' has no margin"),
+    ({"quantity": "label", "expected": "flat", "part": "m"}, "claims.c: 'label' is that of the value of z: leave"),
+    ({"quantity": "accuracy", "extrapolated": True}, "claims.c: 'accuracy' is that of the value of z: leave"),
+    ({"measure": "effective_rank"}, "claims.c: of 'effective_rank' there is only start and end, got 'fit_depth'"),
+    ({"part": "q"}, "claims.c.part: expected 's', 'f', 'z' or 'm'"),
     ({"provenance": "paper-verified"}, "claims.c.provenance: expected 'sourced', 'inferred' or 'ours'"),
 ]  # fmt: skip
 
@@ -230,6 +296,7 @@ def test_what_a_claim_leaves_open_is_filled_in() -> None:
     plan = load(tiny() | {"claims": claims, "phases": {"margin": 0.02}})
     assert plan.claims["c"] == said(of=["identity"], versus=["projection"]) | {
         "architectures": ["mlp", "resnet"], "margin": 0.02, "site": "auto", "source": "",
+        "measure": None, "part": "z", "extrapolated": False,
     }  # fmt: skip
     assert plan.claims["d"]["margin"] == 0.0
 

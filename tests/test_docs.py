@@ -161,6 +161,31 @@ def test_examples_run(
         np.testing.assert_array_equal(names["z"], run.read(run.steps[-1], site))
 
 
+def test_the_table_of_a_state_that_is_kept(
+    splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With more images wanted than there are, all are taken."""
+    kept, device = tmp_path / "results/kept", torch.device("cpu")
+    run = kept / "activations/mlp/reversible/seed0.parquet"
+    spec = TrainSpec(Plugin("mlp", {"width": 8, "blocks": 2}), Plugin("reversible"), 0, training(steps=4, warmup=1))
+    train(spec, splits["train"], splits["validation"], kept / "c", kept / "h", kept / "state", device)
+    reading = ActivationsSpec(["stem.z", "block*.[mz]"], "float32", {}, {}, 100, 0)
+    dump(reading, kept / "c", splits["train"], splits["held_out"], run, device)
+    (kept / "data").mkdir()
+    (kept / "data/held_out.parquet").write_bytes(splits["held_out"].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    (block,) = blocks("docs/shortcuts.md", "python")
+    exec(block, names)
+    steps = ActivationsFile(run).steps
+    assert f"shape: ({2 * 3 * len(steps)}, " in capsys.readouterr().out
+    assert {(row["network"], row["site"], row["n"]) for row in names["rows"]} == {
+        ("mlp", site, n) for site in ("stem.z", "block2.m") for n in (128, 256, 512)
+    }
+    zx = [[row["value"] for row in names["rows"] if row["site"] == site] for site in ("stem.z", "block2.m")]
+    assert all(0 < value < 1 for values in zx for value in values) and zx[0] != zx[1]
+
+
 def test_every_column_of_the_tables_is_explained() -> None:
     text = (REPOSITORY / "docs/how-it-works.md").read_text(encoding="utf-8")
     for column in MEASURES:

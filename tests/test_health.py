@@ -25,6 +25,7 @@ from infoplane.measures.health import (
     last_to_max,
     matrix_entropy,
     mean_and_variance,
+    mean_cosine,
     mean_share,
     participation_ratio,
     predicted_survivors,
@@ -106,6 +107,25 @@ def test_deviation_over_space_alone() -> None:
 def test_intensity_and_range() -> None:
     z = torch.tensor([[1.0, -3.0], [0.0, 2.0]])
     assert intensity(z) == 1.5 and response_range(z) == 3
+
+
+def test_cosine_of_two_activations() -> None:
+    z = normal(50, 3, 4)
+    assert mean_cosine(z, 3 * z) == pytest.approx(1) and mean_cosine(z, -z) == pytest.approx(-1)
+    one, other = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[0.0, 2.0], [1.0, 1.0]])
+    assert mean_cosine(one, other) == pytest.approx(0.5)
+    zero = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    assert mean_cosine(zero, torch.ones(2, 2)) == pytest.approx(math.sqrt(0.5)), "a sample of zeros has no angle"
+    assert mean_cosine(z, 0 * z) is None
+
+
+def test_a_sum_is_compared_with_the_sum_before_it(subject: Subject) -> None:
+    found = list(family.survey(subject, family.Options()))
+    one, two = (next(s for s in subject.sites if (s.name, s.part) == (name, "z")) for name in ("block1", "block2"))
+    angle = mean_cosine(subject.read(0, one), subject.read(0, two))
+    assert value(found, "block2", "cosine_before") == pytest.approx(angle) and angle is not None and 0 < angle < 1
+    having = {(m.site, m.part) for m in found for e in m.estimates if e.measure == "cosine_before"}
+    assert having == {("block1", "z"), ("block2", "z")}, "not the stem, no shortcut or branch, nothing of another shape"
 
 
 def test_intensity_over_depth() -> None:

@@ -142,6 +142,30 @@ def test_declared_places_are_those_that_are_visited(architecture: str, kind: str
     )
 
 
+ONE_DIMENSIONAL: dict[str, dict[str, Any]] = {"vit": {"patch": 1}, "mixer": {"patch": 1}}
+"""Options with which an architecture takes one row of values."""
+
+
+@pytest.mark.parametrize("kind", SHORTCUTS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_one_row_of_values_in_place_of_images(architecture: str, kind: str) -> None:
+    """Every site is where it is declared, z is s + f, and everything is reached by a gradient."""
+    shape, options = (2, 1, 12), ONE_DIMENSIONAL.get(architecture, {})
+    network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
+    places = registry.options_class("architecture", architecture)(**options).places(shape, 5)
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    assert list(visited(network, x).items()) == list(declared_sites(places, Plugin(kind)).items())
+    network.eval()
+    with reading(network) as seen:
+        logits = network(x)
+    logits.square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters() if p.requires_grad)
+    for name in [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]:
+        addition = network.get_submodule(name)
+        total = seen[f"{name}.f"] + seen.get(f"{name}.s", 0)
+        assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
+
+
 def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     request.addfinalizer(registry._written.cache_clear)
     assert {kind for kind in SHORTCUTS if registry.parts(kind) != ("s", "f", "z")} == {"none"}

@@ -74,6 +74,15 @@ def test_off_a_terminal_there_is_a_line_now_and_then_and_no_control_character() 
     assert all(line.isprintable() for line in shown.lines)
 
 
+def test_after_the_last_job_there_is_no_line_of_progress() -> None:
+    shown = Shown()
+    shown.log.begin({1: Step(1), 2: Step(1)}, runs=0, seconds=100)
+    for job in (1, 2):
+        shown.start(job, f"Measure {job}")
+        shown.finish(job, 100.0 * job)
+    assert len(shown.lines) == 1 and shown.lines[0].startswith("1 of 2 jobs, about ")
+
+
 def test_on_a_terminal_the_line_stays_below_and_goes_at_the_end() -> None:
     stream = io.StringIO()
     shown = Shown(console=Console(file=stream, force_terminal=True, width=80, soft_wrap=True))

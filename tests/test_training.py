@@ -171,6 +171,20 @@ def test_interrupted_run_ends_like_an_uninterrupted_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = train_spec("resnet", "stochastic_depth", optimizer=optimizer, learning_rate=0.01)
+    ends_alike(spec, stop, splits, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["reversible", "momentum", "attention", "depth_average", "hyper"])
+def test_interrupted_run_of_a_kind_with_a_memory(
+    kind: str, train_spec: Make, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends_alike(train_spec("mlp", kind, optimizer="adamw", learning_rate=0.01), 7, splits, tmp_path, monkeypatch)
+
+
+def ends_alike(
+    spec: TrainSpec, stop: int, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupt a run after so many updates and take it up again; its files are those of an uninterrupted one."""
     whole = trained(spec, splits, tmp_path / "whole")
     monkeypatch.setattr(run_module, "SAVE_EVERY_SECONDS", 0.0)
     update = run_module.Run._update

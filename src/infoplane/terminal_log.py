@@ -194,7 +194,7 @@ class TerminalLog(logging.Handler):
             self._waiting[run].discard(job)
         self._forecast()
         now = self._clock()
-        if not self._live and now - self._printed >= LINE_EVERY_SECONDS:
+        if not self._live and self._steps and now - self._printed >= LINE_EVERY_SECONDS:
             self._printed = now
             self._print(self.progress())
 

@@ -15,6 +15,8 @@ Expected = Literal["less", "greater", "equal", "two-phase", "compression-only", 
 CORRELATIONS = ("fit_depth_with_gap", "compression_height_with_gap")
 ALWAYS_AGAINST_ZERO = (*CORRELATIONS, "turn_step")
 """Quantities of which only the interval and the test against zero are known, so they have no margin."""
+NAMED = ("fit_depth", "compression_height", "start", "end")
+"""Quantities that can be asked of a part other than z and of the value at unlimited n."""
 Quantity = Literal[
     "label", "fit_depth", "compression_height", "start", "turn_step", "end", "label_gain", "metric", "accuracy",
     "fit_depth_with_gap", "compression_height_with_gap",
@@ -55,12 +57,21 @@ class Claim(BaseModel):
     expected: Expected = Field(
         description="how the quantity compares with it; equal: within the margin; for a label: which label"
     )
+    measure: str | None = Field(
+        None,
+        min_length=1,
+        description="of which measure start or end is meant, such as effective_rank; null: of the measure of X that "
+        "the phases read",
+    )
+    part: Literal["s", "f", "z", "m"] = Field("z", description="of the site; m: the state of a shortcut that has one")
+    extrapolated: bool = Field(False, description="of the value at unlimited n in place of the value")
     architectures: Labels | None = Field(None, min_length=1, description="null: all, each judged on its own")
     site: str = Field("auto", description="where; auto: the last block")
     margin: float | None = Field(
         None,
         ge=0,
-        description="a difference up to this share of the measure's reference counts as zero; null: phases.margin",
+        description="a difference up to this share of the measure's reference counts as zero, or up to this itself "
+        "where a 'measure' has no reference; null: phases.margin",
     )
 
     @field_validator("versus", mode="before")
@@ -96,6 +107,13 @@ class Claim(BaseModel):
             raise ValueError(f"'{self.quantity}' has no margin: say less or greater, and leave 'margin' out")
         if correlates and self.versus != 0:
             raise ValueError("a correlation is compared with 0: leave 'versus' out")
+        if (self.part != "z" or self.extrapolated) and self.quantity not in NAMED:
+            raise ValueError(
+                f"'{self.quantity}' is that of the value of z: leave 'part' and 'extrapolated' out, or ask for one of "
+                f"{', '.join(NAMED)}"
+            )
+        if self.measure is not None and self.quantity not in ("start", "end"):
+            raise ValueError(f"of '{self.measure}' there is only start and end, got '{self.quantity}'")
         if self.quantity == "turn_step" and not isinstance(self.versus, list):
             raise ValueError("versus: 'turn_step' is compared with other shortcuts, not with a number")
         return self

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from infoplane.measures.anatomy import cosines
 from infoplane.measures.decoding.gram import BLOCK, varying_features
 
 RESIDUAL_VARIANCE = 3.0
@@ -76,6 +77,12 @@ def spatial_deviation(z: Tensor) -> float | None:
     if z.ndim == 3:
         return float(z.double().std(1, correction=0).mean())
     return None
+
+
+def mean_cosine(one: Tensor, other: Tensor) -> float | None:
+    """Mean cosine of the angle between two activations of the same samples; None where one is zero for all samples."""
+    angles = cosines(one, other)
+    return float(angles.mean()) if len(angles) else None
 
 
 def response_range(z: Tensor) -> float:

@@ -35,21 +35,36 @@ class Claim(Spec):
     architectures: list[str]
     site: str
     margin: float
+    measure: str | None = None
+    part: str = "z"
+    extrapolated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The quantity, with the measure or the value that it is of."""
+        return "_".join(filter(None, [self.measure, "extrapolated" if self.extrapolated else "", self.quantity]))
+
+    @property
+    def about(self) -> tuple[str, str | None, bool]:
+        """What `Evidence.about` is asked for."""
+        return self.part, self.measure, self.extrapolated
 
 
 def verdicts(claims: Mapping[str, Claim], evidence: Evidence) -> pl.DataFrame:
     """Judge every comparison of every claim among all of them, then every claim as a whole."""
     keys: list[dict[str, Any]] = []
     found: list[Found] = []
+    known = {about: evidence.about(*about) for about in {claim.about for claim in claims.values()}}
     for name, claim in claims.items():
-        for key, one in _comparisons(claim, evidence):
+        for key, one in _comparisons(claim, known[claim.about]):
             keys.append({"claim": name, **key})
             found.append(one)
     tested = [place for place, one in enumerate(found) if one.p is not None and not one.reason]
     adjusted = dict(zip(tested, holm([found[place].p or 0.0 for place in tested]), strict=True)) if tested else {}
     rows: list[dict[str, Any]] = []
     for place, (keys_of_it, one) in enumerate(zip(keys, found, strict=True)):
-        rows.append(_row(keys_of_it, claims[keys_of_it["claim"]], one, adjusted.get(place), evidence))
+        claim = claims[keys_of_it["claim"]]
+        rows.append(_row(keys_of_it, claim, one, adjusted.get(place), known[claim.about]))
     every = []
     for name, claim in claims.items():
         mine = [row for row in rows if row["claim"] == name]
@@ -70,7 +85,8 @@ def _comparisons(claim: Claim, evidence: Evidence) -> Iterator[tuple[dict[str, s
         site = evidence.site(architecture, claim.site)
         for of in claim.of:
             for versus in claim.versus if isinstance(claim.versus, list) else [claim.versus]:
-                keys = {"architecture": architecture, "site": site, "of": of}
+                at = site if claim.part == "z" else f"{site}.{claim.part}"
+                keys = {"architecture": architecture, "site": at, "of": of}
                 shown = None if claim.quantity == "label" else versus if isinstance(versus, str) else f"{versus:g}"
                 yield keys | {"versus": shown}, _compare(claim, evidence, architecture, site, of, versus)
 
@@ -91,7 +107,7 @@ def _compare(claim: Claim, evidence: Evidence, architecture: str, site: str, of:
         else evidence.alone(architecture, of, site, claim.quantity, versus)
     )
     if mean is None or not np.isfinite(mean.stderr).all():
-        return Found(reason=f"{claim.quantity} was not measured")
+        return Found(reason=f"{claim.name} was not measured")
     low, high = mean.interval(evidence.level)
     p, agrees = _against(mean, claim.expected, claim.margin * scale)
     return Found(float(mean.value[0]), float(low[0]), float(high[0]), p, agrees, seeds=seeds)
@@ -119,7 +135,8 @@ def _label(claim: Claim, row: Mapping[str, Any]) -> Found:
 
 def _place(claim: Claim) -> str:
     """The site in words, where architectures call it differently."""
-    return "last block" if claim.site == "auto" else claim.site
+    part = "" if claim.part == "z" else f".{claim.part}"
+    return f"last block{part}" if claim.site == "auto" else f"{claim.site}{part}"
 
 
 def _sign(claim: Claim) -> int:
@@ -149,8 +166,8 @@ def _row(
 
 
 def _said(claim: Claim) -> dict[str, Any]:
-    names = ("sentence", "source", "provenance", "quantity", "expected", "margin")
-    return {name: getattr(claim, name) for name in names}
+    names = ("sentence", "source", "provenance", "expected", "margin")
+    return {name: getattr(claim, name) for name in names} | {"quantity": claim.name}
 
 
 def _overall(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

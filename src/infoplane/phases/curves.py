@@ -105,6 +105,7 @@ def headline_family(
 
 OPTIONAL: dict[str, type[pl.DataType] | pl.DataType] = {
     "depth": pl.Int64,
+    "extrapolated": pl.Float64,
     "stderr": pl.Float64,
     "reference": pl.Float64,
     "blocks": pl.List(pl.Float64),
@@ -121,21 +122,33 @@ def complete(measures: pl.DataFrame) -> pl.DataFrame:
     return measures.with_columns(absent).with_columns(pl.col("depth").fill_null(0))
 
 
-def cells(measures: pl.DataFrame, family: str) -> Iterator[Cell]:
-    """Every architecture, shortcut and site of a family at part z, in the order of their names and depth.
+def cells(
+    measures: pl.DataFrame, family: str, part: str = "z", only: str | None = None, extrapolated: bool = False
+) -> Iterator[Cell]:
+    """Every architecture, shortcut and site of a family at a part, in the order of their names and depth.
+
+    only: a measure to read as it is, whatever it tells of; None: that of the input, with that of the label beside it.
+    extrapolated: the values at unlimited n, of which no standard error and no parts of the images are known.
 
     Runs that are missing or have diverged are left out, with a note. Checkpoints are those that half of the seeds have,
     as far as all seeds go; what a seed lacks between them is filled in from the others, with a note.
     """
-    rows = complete(measures).filter(
-        pl.col("family") == family, pl.col("part") == "z", pl.col("value").is_finite(), pl.col("step").is_not_null()
+    rows = complete(measures)
+    if extrapolated:
+        unknown = [pl.lit(None, OPTIONAL[name]).alias(name) for name in ("stderr", "blocks")]
+        rows = rows.with_columns(pl.col("extrapolated").alias("value"), *unknown)
+    rows = rows.filter(
+        pl.col("family") == family, pl.col("part") == part, pl.col("value").is_finite(), pl.col("step").is_not_null()
     )
-    measure = next((name for name in INPUT if (rows["measure"] == name).any()), None)
+    signs: Mapping[str, int] = INPUT if only is None else {only: 1}
+    measure = next((name for name in signs if (rows["measure"] == name).any()), None)
     if measure is None:
         return
-    second = next((name for name in LABEL if (rows["measure"] == name).any()), None)
+    second = None
+    if only is None:
+        second = next((name for name in LABEL if (rows["measure"] == name).any()), None)
     asked = {name: rows.filter(pl.col("measure") == name) for name in (measure, second) if name}
-    scales = {name: (_scale(of, name), grain(of["value"].to_numpy())) for name, of in asked.items()}
+    scales = {name: (_scale(of, name, only), grain(of["value"].to_numpy())) for name, of in asked.items()}
     left_out = _left_out(measures, family)
     finished = rows.filter(pl.col("status") == "finished")
     groups = finished.partition_by(["architecture", "shortcut", "depth", "site"], as_dict=True)
@@ -153,7 +166,7 @@ def cells(measures: pl.DataFrame, family: str) -> Iterator[Cell]:
             continue
         if any(set(found) - set(steps) for found in of_x.values()):
             notes.append("only checkpoints that at least half of the seeds have, as far as all go")
-        x = _curve(of_x, measure, INPUT, seeds, steps, scales)
+        x = _curve(of_x, measure, signs, seeds, steps, scales)
         if lacking := sum(len(set(steps) - set(found)) for found in of_x.values()):
             notes.append(f"{lacking} of {len(seeds) * len(steps)} checkpoints filled in from the other seeds")
         whole = second is not None and all({steps[0], steps[-1]} <= set(of_y.get(seed, ())) for seed in seeds)
@@ -205,12 +218,12 @@ def _curve(
     return Curve(measure, signs[measure], mended[0], stderr, whole, *scales[measure], odd[0])
 
 
-def _scale(picked: pl.DataFrame, measure: str) -> float:
-    """The measure's reference; where it has none, 1 for Z-X, else the range of its values in the experiment."""
+def _scale(picked: pl.DataFrame, measure: str, only: str | None = None) -> float:
+    """The measure's reference; where it has none, 1 for Z-X and `only`, else the range of its values."""
     references = picked["reference"].drop_nulls().drop_nans()
     if len(references) and float(np.median(references.to_numpy())) > 0:
         return float(np.median(references.to_numpy()))
-    if measure == "zx":
+    if measure in ("zx", only):
         return 1.0
     values = picked["value"].to_numpy()
     return float(values.max() - values.min())

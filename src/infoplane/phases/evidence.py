@@ -5,7 +5,7 @@ its own and is judged among other claims: a table's interval alone cannot be wid
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,16 +54,31 @@ Judged = tuple[Mean | None, float, int]
 
 @dataclass(frozen=True)
 class Evidence:
-    """An experiment's tables, prepared for judging claims."""
+    """An experiment's tables, prepared for judging claims.
+
+    part, measure, extrapolated: what is judged, as a claim names it.
+    """
 
     measures: pl.DataFrame
     phases: Phases
     metadata: Mapping[str, Any]
+    part: str = "z"
+    measure: str | None = None
+    extrapolated: bool = False
     _by_reference: dict[str, "Pairs"] = field(default_factory=dict)
 
-    @property
+    def about(self, part: str, measure: str | None, extrapolated: bool) -> "Evidence":
+        """The same tables, of another part, measure or value."""
+        return replace(self, part=part, measure=measure, extrapolated=extrapolated, _by_reference={})
+
+    @cached_property
     def family(self) -> str:
-        return str(self.phases.metadata["family"])
+        """That of the phases; where it lacks the measure that is asked for, the first family that has it."""
+        own = str(self.phases.metadata["family"])
+        if self.measure is None:
+            return own
+        having = self.measures.filter(measure=self.measure)["family"].unique().sort()
+        return own if own in having or having.is_empty() else str(having[0])
 
     @property
     def level(self) -> float:
@@ -76,7 +91,7 @@ class Evidence:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        return list(curves.cells(self.measures, self.family))
+        return list(curves.cells(self.measures, self.family, self.part, self.measure, self.extrapolated))
 
     @cached_property
     def metric(self) -> dict[tuple[str, str, int], float]:
@@ -117,13 +132,18 @@ class Evidence:
         cell = self.cell(architecture, shortcut, site)
         if cell is None:
             known = sorted({c.site for c in self.cells if c.architecture == architecture})
-            return f"{network} has no site '{site}'" if site not in known and known else f"{network} was not measured"
+            if site not in known and known:
+                return f"{network} has no site '{site}'"
+            plain = (self.part, self.measure) == ("z", None)
+            what = "" if plain else f"{self.measure or 'X'} at the part {self.part} of "
+            return f"{what}{network} was not measured"
         wanted = len(self.metadata.get("seeds") or cell.seeds)
         if len(cell.seeds) < wanted:
             return f"{network}: {cell.note or f'{wanted - len(cell.seeds)} of {wanted} seeds missing'}"
         if len(cell.seeds) < 2:
             return "one seed, so it is not known how much seeds differ"
-        return self._untaught(network, self.row(architecture, shortcut, site)) if quantity in LEARNED else ""
+        own, last = (self.row(architecture, shortcut, at) for at in (site, self.site(architecture, "auto")))
+        return self._untaught(network, own or last) if quantity in LEARNED else ""
 
     def _untaught(self, network: str, row: Mapping[str, Any]) -> str:
         value = row.get("metric")

@@ -21,6 +21,7 @@ from infoplane.measures.health import (
     last_to_max,
     matrix_entropy,
     mean_and_variance,
+    mean_cosine,
     mean_share,
     participation_ratio,
     predicted_survivors,
@@ -65,8 +66,8 @@ MEASURES = {
     "cka_input": ("1", 0.0),
     "cka_label": ("1", 0.0),
 }
-"""Measure -> its unit, and the value of a representation without information. ``spatial_deviation`` where there is
-space."""
+"""Measure -> its unit, and the value of a representation without information. Besides, ``spatial_deviation`` where
+there is space, and ``cosine_before`` where the sum read before has the same shape."""
 
 
 def survey(subject: Subject, options: Options) -> Survey:
@@ -79,6 +80,7 @@ def survey(subject: Subject, options: Options) -> Survey:
     for step in progress(subject.steps, "measures: health"):
         moments: dict[str, tuple[float, float]] = {}
         intensities: dict[str, float] = {}
+        before: Tensor | None = None
         for site in subject.sites:
             z = subject.read(step, site)
             finite = bool(torch.isfinite(z).all())
@@ -87,6 +89,10 @@ def survey(subject: Subject, options: Options) -> Survey:
             estimates = list(_site(z, finite, of_input, of_label, unbiased))
             if site.column in shortcuts:
                 estimates.append(_predicted(z, shortcuts[site.column], moments))
+            if site.part == "z":
+                if finite and before is not None and before.shape == z.shape:
+                    estimates.append(_alike(before, z, estimates[0].note))
+                before = z if finite else None
             yield Measured(step, site.name, site.part, site.depth, estimates)
         if chain:
             found = {site.name: intensities.get(site.column) for site in chain}
@@ -143,6 +149,14 @@ def _predicted(z: Tensor, shortcut: str | None, moments: dict[str, tuple[float, 
     if shortcut not in moments:
         return _estimate("surviving_bound_predicted", "share", None, z, note="non-finite")
     return _estimate("surviving_bound_predicted", "share", predicted_survivors(*moments[shortcut]), z)
+
+
+def _alike(before: Tensor, z: Tensor, note: str) -> Estimate:
+    """The mean cosine with the sum before; note: what is said of z already."""
+    cosine = mean_cosine(before, z)
+    if cosine is None:
+        note = note or "zero"
+    return _estimate("cosine_before", "1", cosine, z, note=note)
 
 
 def _over_depth(intensities: dict[str, float | None], n: int) -> Iterator[Estimate]:
