@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from histories import long
 from workflow import tiny
 
 from infoplane.config.load import load
@@ -12,6 +11,7 @@ from infoplane.measures.estimate import BLOCKS
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.phases.claims import judge
 from infoplane.phases.results import Phases
+from infoplane.testing.histories import long
 
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 CLASSES = 10

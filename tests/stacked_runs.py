@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from histories import wide
 
 from infoplane.specs import StackSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 from infoplane.storage.parquet import read_rows
+from infoplane.testing.histories import wide
 from infoplane.training import run as run_module
 from infoplane.training import run_stack as run_stack_module
 from infoplane.training.run import train

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-import synthetic_results as synthetic
 import torch
 from workflow import Workflow, tiny
 
@@ -26,6 +25,7 @@ from infoplane.measures.truths.run import LEFT_OUT, SCHEMA, SURVEYS, run
 from infoplane.report import accuracy_page
 from infoplane.specs import Plugin, TruthsSpec
 from infoplane.storage.parquet import write_rows
+from infoplane.testing import results as synthetic
 
 CPU = torch.device("cpu")
 

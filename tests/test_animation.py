@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_results as synthetic
 from PIL import Image, ImageChops, ImageSequence
 
 from infoplane.charts import animation, render
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
+from infoplane.testing import results as synthetic
 
 SMALL: dict[str, Any] = {"architectures": ("resnet",), "shortcuts": ("identity", "none"), "seeds": 1, "blocks": 2}
 

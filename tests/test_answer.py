@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from histories import long
 from phase_tables import FEW, around, frames, measured
 
 from infoplane.phases.analysis import analyse, write
 from infoplane.phases.answer import answers, markdown, seeds_needed, tally
 from infoplane.phases.results import TABLES, Phases
+from infoplane.testing.histories import long
 
 LATE = [0.5, 0.45, 0.4, 0.3, 0.3, 0.4, 0.5]
 """Falls by .2 and rises by as much."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import synthetic_results
 import yaml
 from conftest import REPOSITORY
 from data_sources import encode, paths, some_images
@@ -26,6 +25,7 @@ from infoplane.data.prepare import prepare
 from infoplane.errors import UserError
 from infoplane.specs import DataSpec, Plugin
 from infoplane.tables import collect
+from infoplane.testing import results as synthetic_results
 
 EXPERIMENTS = [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "experiments").glob("*.yaml"))]
 TABLES = ("tables/measures.parquet", "tables/history.parquet")

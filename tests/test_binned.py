@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from test_entropy import entropy
-from test_measures_job import CPU, write_activations
+from test_measures_job import CPU
 from torch import Tensor
 
 from infoplane.errors import UserError
@@ -31,6 +31,7 @@ from infoplane.measures.information.entropy import (
 )
 from infoplane.measures.subject import Subject
 from infoplane.measures.targets import prepare
+from infoplane.testing.measures import made_up
 
 LN2 = math.log(2)
 
@@ -307,7 +308,7 @@ def test_whether_the_bins_hold_the_network_s_answer(splits: dict[str, Path], tmp
         def answers(self, step: int) -> Tensor:
             return (self.read(step, self.sites[0]).flatten(1)[:, 0] > 0.3).long()
 
-    subject = Answering(splits["held_out"], CPU, write_activations(tmp_path / "a.parquet"))
+    subject = Answering(splits["held_out"], CPU, made_up(tmp_path / "a.parquet"))
     fine = {(one.step, one.site, one.part): one.estimates for one in survey(subject, Options())}
     assert len(fine) == 2 * 4
     ixz, izy, unsure = fine[0, "stem", "z"]
@@ -324,7 +325,7 @@ def test_whether_the_bins_hold_the_network_s_answer(splits: dict[str, Path], tmp
 
 
 def test_bins_over_the_range_of_the_whole_run(splits: dict[str, Path], tmp_path: Path) -> None:
-    subject = Subject(splits["held_out"], CPU, write_activations(tmp_path / "a.parquet"))
+    subject = Subject(splits["held_out"], CPU, made_up(tmp_path / "a.parquet"))
     options = Options(binning="run_range", bins=5)
     found = {(one.step, one.site, one.part): one.estimates[0] for one in survey(subject, options)}
     stem, branch = subject.sites[0], next(site for site in subject.sites if site.part == "f")

@@ -1,24 +1,20 @@
 """Every chart of the registry on made-up results: whole, partial, diverged, tiny, deep and empty."""
 
 import json
-import shutil
 import xml.etree.ElementTree as ElementTree
-from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 from PIL import Image
 
 from infoplane import registry
 from infoplane.charts import render, scales, theme
 from infoplane.charts.frames import Tables, curves, scores, spread
-from infoplane.errors import UserError
 from infoplane.phases.curves import last_block
-from infoplane.tables import collect
+from infoplane.testing import results as synthetic
 
 CHARTS = registry.names("chart")
 QUICK = {"resamples": 100, "nulls": 5}
@@ -59,13 +55,6 @@ def words(spec: dict[str, Any]) -> str:
 # ---- every chart ----
 
 
-@pytest.mark.parametrize("name", CHARTS)
-def test_summary_is_a_title(name: str) -> None:
-    assert 10 < len(registry.summary("chart", name)) <= 120, (
-        "the docstring's first line is the title: 11 to 120 letters"
-    )
-
-
 @pytest.fixture(scope="module", params=SHAPES)
 def shaped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Tables]:
     """One shape after the other, and its tables with their phases."""
@@ -90,33 +79,6 @@ def test_every_shape_is_drawn(name: str, shaped: tuple[str, Tables], tmp_path: P
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_without_phases(name: str, tables: Tables, specs: dict[str, dict[str, Any]]) -> None:
-    """Only a chart that asks for the phases changes with them."""
-    alone = render.spec(name, {}, Tables(tables.measures, tables.history, tables.metadata))
-    assert (alone == specs[name]) is not bool(registry.reads("chart", name))
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_nothing_measured_yet(name: str, tmp_path: Path) -> None:
-    runs = synthetic.experiment(tmp_path / "results")
-    shutil.rmtree(tmp_path / "results")
-    paths = tmp_path / "measures.parquet", tmp_path / "history.parquet"
-    collect(runs, synthetic.config(), *paths)
-    spec = render.spec(name, {}, Tables.read(*paths))
-    told = "where there is nothing to draw, return theme.empty(tables, family)"
-    assert "nothing measured yet" in words(spec) and "and 9 more" in words(spec), told
-    render.save(spec, None, tmp_path / "chart.svg", None, None)
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_gaps_are_told(name: str, specs: dict[str, dict[str, Any]]) -> None:
-    told = " ".join(specs[name]["usermeta"]["notes"])
-    assert "Missing: vit/projection seed 1." in told and "Diverged: vit/none seed 1." in told
-    rule = "a chart's description says n and the seeds: theme.basis(tables, family)"
-    assert f"n = {synthetic.SAMPLES}" in told and "2 seeds" in told, rule
-
-
-@pytest.mark.parametrize("name", CHARTS)
 def test_files(name: str, specs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     outputs = [tmp_path / f"chart.{kind}" for kind in ("html", "svg", "png", "json")]
     render.save(specs[name], *outputs)
@@ -131,43 +93,10 @@ def test_files(name: str, specs: dict[str, dict[str, Any]], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_no_bands_for_one_seed(name: str, tmp_path: Path) -> None:
-    drawn = words(render.spec(name, {}, synthetic.made(tmp_path, **SHAPES["tiny"])))
-    assert '"area"' not in drawn, "one seed has no spread: draw no band for it"
-
-
-@pytest.mark.parametrize("name", CHARTS)
 def test_specs_stay_small_for_fifty_runs(name: str, tmp_path: Path) -> None:
     shape = {"architectures": ("a", "b"), "shortcuts": ("identity", "none", "gated", "dense", "scaled"), "seeds": 5}
     tables = synthetic.made(tmp_path, **shape, checkpoints=14, blocks=8, families=("kernel",))
     assert len(words(render.spec(name, {}, tables))) < 700_000
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_unknown_option(name: str, tables: Tables) -> None:
-    with pytest.raises(UserError, match=f"charts.{name}: .*colour"):
-        render.spec(name, {"colour": "red"}, tables)
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_absent_family_is_told(name: str, tables: Tables) -> None:
-    """Charts of measures say so; the accuracy beside them may still be drawn."""
-    options = {field.name for field in fields(registry.options_class("chart", name))}
-    assert "family" in options, "a chart has the option family: which measure family's values it draws"
-    found = words(render.spec(name, {"family": "neural"}, tables))
-    assert "no value of the measure family 'neural' yet" in found or "nothing measured" in found, (
-        "where the family has no value, return theme.empty(tables, family)"
-    )
-
-
-@pytest.mark.parametrize("name", CHARTS)
-def test_anatomy_parts_do_not_mix(name: str, tmp_path: Path) -> None:
-    """With s and f measured too, the default chart is the chart of z."""
-    plain = synthetic.made(tmp_path, **SHAPES["tiny"])
-    copies = [plain.measures.with_columns(pl.lit(part).alias("part"), pl.col("value") * 2) for part in ("s", "f")]
-    crowded = Tables(pl.concat([plain.measures, *copies]), plain.history, plain.metadata)
-    same = render.spec(name, {}, crowded) == render.spec(name, {}, plain)
-    assert same, "draw the part z alone unless an option says otherwise"
 
 
 # ---- particular charts ----

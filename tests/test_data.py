@@ -2,99 +2,18 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sources import LOCAL, SAMPLES, paths
+from data_sources import paths
 
 from infoplane import registry
-from infoplane.data.prepare import mean_and_deviation, prepare
-from infoplane.data.samples import SPLITS, Samples, Split, read_split
+from infoplane.data.prepare import mean_and_deviation
+from infoplane.data.samples import read_split
 from infoplane.data.stratify import largest_remainder, stratified_split
 from infoplane.options import image
 from infoplane.specs import DataSpec, Plugin
-
-
-@pytest.fixture(params=registry.names("data set"))
-def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
-    """Each registered data set, with a small copy to read in ``tmp_path / "datasets"``."""
-    name: str = request.param
-    module = registry.load("data set", name)
-    if name not in LOCAL:
-        return Plugin(name)
-    options = LOCAL[name](module, tmp_path / "datasets")
-    if module.Options(**options).size is not None:
-        monkeypatch.setattr(module.Options, "size", SAMPLES)
-    if name == "mnist5k":
-        monkeypatch.syspath_prepend(tmp_path / "datasets" / "site")
-    return Plugin(name, options)
-
-
-def split_up(spec: DataSpec, tmp_path: Path, to: str = "out") -> dict[str, Split]:
-    prepare(spec, tmp_path / "datasets", paths(tmp_path / to))
-    return {split: read_split(path) for split, path in paths(tmp_path / to).items()}
-
-
-# Every data set
-
-
-def test_options_are_known_without_reading_or_importing(source: Plugin) -> None:
-    light = registry.options_class("data set", source.kind)(**source.options)
-    real = registry.load("data set", source.kind).Options(**source.options)
-    assert {name: one.to_dict() for name, one in light.fields.items()} == {
-        name: one.to_dict() for name, one in real.fields.items()
-    }
-    assert next(iter(light.fields)) == "x" and "y" in light.fields
-    assert light.size is None or light.size > 0
-
-
-def test_splits_are_exact_disjoint_and_faithful(source: Plugin, tmp_path: Path) -> None:
-    spec = DataSpec(source, held_out=13, validation=11, train=None, seed=0)
-    splits = split_up(spec, tmp_path)
-    module = registry.load("data set", source.kind)
-    options = module.Options(**source.options)
-    images: Samples = module.load(options, tmp_path / "datasets")
-    everything = len(images)
-
-    sizes = {name: len(split) for name, split in splits.items()}
-    assert sizes == {"train": everything - 24, "validation": 11, "held_out": 13}
-    index = np.concatenate([split.index for split in splits.values()])
-    assert np.array_equal(np.sort(index), np.arange(everything))
-    for name, split in splits.items():
-        assert list(split.fields) == list(options.fields)
-        for field, declared in options.fields.items():
-            assert split[field].dtype == declared.dtype and split[field].shape == (len(split), *declared.shape)
-            assert np.array_equal(split[field], images[field][split.index])
-            names = images.names.get(field, declared.names)
-            assert split.fields[field] == replace(declared, names=names)
-        assert split.metadata["name"] == source.kind and split.metadata["split"] == name
-        said = split.metadata["source"]
-        assert said.startswith(f"{source.kind}: ") and said.endswith("."), (
-            f"the source of the images is a sentence that begins with '{source.kind}: ' and ends with a full stop"
-        )
-        assert DataSpec.from_dict(split.metadata["spec"]) == spec
-    for field, declared in options.fields.items():
-        if declared.classes is None:
-            train = splits["train"].as_read(field)
-            over = (0, *(axis + 1 for axis, size in enumerate(declared.statistics) if size == 1))
-            scaled = declared.scale == "per_channel"
-            np.testing.assert_allclose(train.mean(over), 0, atol=1e-5 if scaled else np.inf)
-            np.testing.assert_allclose(train.std(over), 1, rtol=1e-5 if scaled else np.inf)
-
-
-def test_a_spec_gives_the_same_bytes_twice_and_another_seed_gives_others(source: Plugin, tmp_path: Path) -> None:
-    for to, seed in (("first", 3), ("second", 3), ("other", 4)):
-        prepare(DataSpec(source, 13, 11, 30, seed), tmp_path / "datasets", paths(tmp_path / to))
-    first, second, other = (
-        {s: p.read_bytes() for s, p in paths(tmp_path / to).items()} for to in ("first", "second", "other")
-    )
-    assert first == second
-    assert all(first[split] != other[split] for split in SPLITS)
-    drawn = [set(read_split(tmp_path / to / "held_out.parquet").index.tolist()) for to in ("first", "other")]
-    assert drawn[0] != drawn[1]
-
 
 # Splitting
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_results
 import torch
 import yaml
 from conftest import CLASSIFICATION, training
@@ -23,6 +22,7 @@ from infoplane.models.sites import visited
 from infoplane.options import NoOptions, image, vector
 from infoplane.specs import ActivationsSpec, Plugin, TrainSpec
 from infoplane.tables import MEASURES, collect
+from infoplane.testing import results as synthetic_results
 from infoplane.training.run import train
 
 REPOSITORY = Path(__file__).parent.parent

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import synthetic_results as synthetic
 from browsing import CHARTS, CHROMIUM, VIEWS, Seen, faults, written
 from playwright.sync_api import Browser
+
+from infoplane.testing import results as synthetic
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

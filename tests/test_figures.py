@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-import synthetic_results as synthetic
 from conftest import REPOSITORY
 
 from infoplane import plugin_files, registry
@@ -16,6 +15,7 @@ from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
 from infoplane.phases.analysis import write
 from infoplane.phases.results import TABLES as PHASES
+from infoplane.testing import results as synthetic
 
 CHARTS = registry.names("chart")
 SMALLEST_LETTER = 6.5

@@ -8,9 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 import yaml
@@ -65,13 +63,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "charts": GROUND | {"tables", "phases"},
     "report": GROUND | {"tables", "phases", "charts"},
     "archive": GROUND | {"data", "renamed"},
+    # Plug-ins are tried on everything that reads them.
+    "testing": GROUND
+    | {"data", "models", "training", "activations", "measures", "tables", "phases", "charts", "config"},
 }
 """Arrows only run down: a module's floor, and the floors that it may stand on."""
 
 ONLY_IN = {
     "pydantic": {"config"},
     "yaml": {"config", "report", "archive"},
-    "polars": {"tables", "phases", "charts", "report", "archive"},
+    "polars": {"tables", "phases", "charts", "report", "archive", "testing"},
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "jinja2": {"charts", "report"},
@@ -249,45 +250,6 @@ def test_a_rule_passes_what_its_script_takes(rule: str, body: str) -> None:
 
 
 # Plug-ins
-
-
-def compared(field: Field[Any]) -> tuple[Any, ...]:
-    return field.name, field.type, field.default, field.default_factory, field.kw_only
-
-
-@pytest.mark.parametrize(("role", "name"), PLUGINS)
-def test_a_plugin_says_what_it_is(role: Role, name: str) -> None:
-    first = registry.summary(role, name)
-    assert first.endswith((".", ":", "?")) or len(first) > 20, "the docstring's first line is a sentence"
-    for field in fields(registry.options_class(role, name)):
-        assert get_origin(field.type) is Annotated, f"{field.name}: Annotated[type, 'one line for the reader']"
-        _, *notes = get_args(field.type)
-        assert any(isinstance(note, str) and note.strip() for note in notes), f"{field.name} has no description"
-
-
-@pytest.mark.parametrize(("role", "name"), PLUGINS)
-def test_a_plugin_needs_no_option_but_what_it_asks_for(role: Role, name: str) -> None:
-    options = registry.options_class(role, name)
-    known = {field.name for field in fields(options)}
-    if any(field.default is MISSING and field.default_factory is MISSING for field in fields(options)):
-        return
-    try:
-        options()
-    except ValueError as error:
-        assert re.match(r"(\w+) is needed", str(error)) and str(error).split()[0] in known
-
-
-@pytest.mark.parametrize(("role", "name"), PLUGINS)
-def test_options_read_from_the_source_are_those_of_the_module(role: Role, name: str) -> None:
-    module = registry.load(role, name)
-    read = registry.options_class(role, name)
-    if not hasattr(module, "Options"):
-        assert not fields(read)
-        return
-    assert [compared(field) for field in fields(read)] == [compared(field) for field in fields(module.Options)]
-    assert [name for name in vars(read) if not name.startswith("_")] == [
-        name for name in vars(module.Options) if not name.startswith("_")
-    ]
 
 
 def test_every_role_has_plugins() -> None:

@@ -15,16 +15,12 @@ from infoplane import registry
 from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.measures import job
-from infoplane.measures.job import SCHEMA
 from infoplane.measures.subject import Subject
 from infoplane.specs import MeasuresSpec, Plugin
-from infoplane.storage.parquet import read_rows
-from infoplane.storage.tensors import TensorWriter
+from infoplane.testing.measures import made_up
 
 CPU = torch.device("cpu")
 RUN = {"architecture": "resnet", "shortcut": "identity", "seed": 3}
-SITES = ("stem.z", "block1.s", "block1.f", "block1.z")
-SHAPES = {"stem.z": (2, 3), "block1.s": (2, 3), "block1.f": (5,), "block1.z": (5,)}
 FAMILIES = [name for name in registry.names("measure") if registry.reads("measure", name) == ("activations",)]
 DECODERS = ("linear", "kernel")
 
@@ -33,70 +29,14 @@ def spec(family: str, **options: Any) -> MeasuresSpec:
     return MeasuresSpec(Plugin(family, options))
 
 
-def write_activations(path: Path, n: int = 60, steps: tuple[int, ...] = (0, 4), **metadata: Any) -> Path:
-    """Activations of an invented run: the shortcut is the stem, and the branch overflows at the last step."""
-    values: dict[str, Any] = {
-        "steps": list(steps),
-        "epochs": [step / 8 for step in steps],
-        "sites": [
-            {
-                "name": column.split(".")[0],
-                "part": column.split(".")[1],
-                "depth": depth,
-                "column": column,
-                "shape": list(SHAPES[column]),
-                "stored_shape": list(SHAPES[column]),
-                "projection": None,
-            }
-            for depth, column in enumerate(SITES)
-        ],
-        "status": "finished",
-        "diverged_at": None,
-    } | metadata
-    rng = np.random.default_rng(0)
-    with TensorWriter(
-        path, {"step": "int32", "sample": "int32"}, {name: (SHAPES[name], "float16") for name in SITES}, values
-    ) as writer:
-        for step in steps:
-            arrays = {name: rng.normal(size=(n, *SHAPES[name])).astype(np.float16) for name in SITES}
-            arrays["block1.s"] = arrays["stem.z"]
-            if step == steps[-1]:
-                arrays["block1.f"][0, 0] = np.inf
-            for rows in (slice(0, n // 2), slice(n // 2, n)):
-                samples = np.arange(n, dtype=np.int32)[rows]
-                keys = {"step": np.full(len(samples), step, np.int32), "sample": samples}
-                writer.write(keys, {name: array[rows] for name, array in arrays.items()})
-    return path
-
-
 def measure(which: MeasuresSpec, activations: Path, held_out: Path, output: Path) -> None:
     labels = RUN | {"family": which.family.kind}
     job.measure(which, Subject(held_out, CPU, activations), output, labels)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_one_tidy_file(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
-    activations = write_activations(tmp_path / "a.parquet", status="diverged", diverged_at=7)
-    measure(spec(family), activations, splits["held_out"], tmp_path / "m.parquet")
-    table, metadata = read_rows(tmp_path / "m.parquet")
-    assert table.schema.remove_metadata() == SCHEMA
-    assert metadata["spec"] == {"family": {"kind": family, "options": {}}}
-    assert (metadata["status"], metadata["diverged_at"], metadata["device"]) == ("diverged", 7, "cpu")
-    assert metadata["versions"]["torch"] == torch.__version__
-    frame = pl.read_parquet(tmp_path / "m.parquet")
-    assert frame.height > 0 and frame.select("step", "site", "part", "measure").is_unique().all()
-    assert frame.filter(**RUN, family=family).height == frame.height
-    assert set(frame["step"]) == {0, 4} and set(frame["epoch"]) == {0.0, 0.5}
-    assert set(frame["n"]) == {60} and frame["unit"].is_in(["nmse", "nats", "bits", "share", "1"]).all()
-    assert frame.filter(pl.col("value").is_not_null())["value"].is_finite().all()
-    # the branch overflows at the last step: whatever is said of it must say so
-    bad = frame.filter(pl.col("site") == "block1", pl.col("part") == "f", pl.col("step") == 4)
-    assert bad["value"].is_null().all() and bad["note"].str.contains("non-finite").all()
-
-
 @pytest.mark.parametrize("family", DECODERS)
 def test_a_decoder_measures_every_site_at_every_step(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
-    activations = write_activations(tmp_path / "a.parquet")
+    activations = made_up(tmp_path / "a.parquet")
     measure(spec(family), activations, splits["held_out"], tmp_path / "m.parquet")
     frame = pl.read_parquet(tmp_path / "m.parquet")
     assert frame.height == 2 * 4 * 2
@@ -105,14 +45,6 @@ def test_a_decoder_measures_every_site_at_every_step(family: str, splits: dict[s
     assert (first["n"], first["d"], first["unit"], first["reference"]) == (60, 6, "nmse", 1.0)
     missing = frame.filter(pl.col("value").is_null())
     assert missing.select("step", "site", "part", "note").unique().rows() == [(4, "block1", "f", "non-finite")]
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_same_activations_same_bytes(family: str, splits: dict[str, Path], tmp_path: Path) -> None:
-    activations = write_activations(tmp_path / "a.parquet")
-    for name in ("1", "2"):
-        measure(spec(family), activations, splits["held_out"], tmp_path / f"{name}.parquet")
-    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
 def test_identical_activations_are_measured_once(
@@ -126,7 +58,7 @@ def test_identical_activations_are_measured_once(
         return honest(*args)
 
     monkeypatch.setattr(linear, "estimate", counting)
-    activations = write_activations(tmp_path / "a.parquet")
+    activations = made_up(tmp_path / "a.parquet")
     measure(spec("linear"), activations, splits["held_out"], tmp_path / "m.parquet")
     assert len(calls) == 2 * 3
     frame = pl.read_parquet(tmp_path / "m.parquet").filter(step=0)
@@ -140,7 +72,7 @@ def test_identical_activations_are_measured_once(
 def test_activations_measured_side_by_side(
     family: str, at_once: int, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    activations = write_activations(tmp_path / "a.parquet", steps=(0, 4, 9))
+    activations = made_up(tmp_path / "a.parquet", steps=(0, 4, 9))
     measure(spec(family), activations, splits["held_out"], tmp_path / "alone.parquet")
     module = registry.load("measure", family)
     takes = module.footprint(torch.zeros(60, 6), module.Options())
@@ -170,7 +102,7 @@ def test_the_input_is_what_the_network_sees(splits: dict[str, Path]) -> None:
 
 def test_files_that_do_not_belong_together(splits: dict[str, Path], tmp_path: Path) -> None:
     output = tmp_path / "m.parquet"
-    activations = write_activations(tmp_path / "a.parquet", n=50)
+    activations = made_up(tmp_path / "a.parquet", n=50)
     with pytest.raises(UserError, match=r"holds 50 samples at step 0, .*held_out\.parquet holds 60"):
         measure(spec("linear"), activations, splits["held_out"], output)
     with pytest.raises(UserError, match="holds no activations"):
@@ -178,13 +110,13 @@ def test_files_that_do_not_belong_together(splits: dict[str, Path], tmp_path: Pa
     with pytest.raises(UserError, match="missing"):
         measure(spec("linear"), tmp_path / "none.parquet", splits["held_out"], output)
     with pytest.raises(UserError, match="61 cross-validation folds"):
-        whole = write_activations(tmp_path / "b.parquet")
+        whole = made_up(tmp_path / "b.parquet")
         measure(spec("linear", folds=61), whole, splits["held_out"], output)
     assert not output.exists()
 
 
 def test_the_script(splits: dict[str, Path], tmp_path: Path) -> None:
-    activations = write_activations(tmp_path / "a.parquet")
+    activations = made_up(tmp_path / "a.parquet")
     command = [sys.executable, REPOSITORY / "scripts" / "measures.py", "--spec", spec("linear").to_json()]
     command += ["--activations", activations, "--held-out", splits["held_out"], "--output", tmp_path / "m.parquet"]
     command += [

@@ -12,8 +12,8 @@ from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
 from infoplane.models.pointwise import PointwiseLinear
-from infoplane.models.residual import Match, Place, ResidualAddition
-from infoplane.models.sites import depths, reading, sites, visited
+from infoplane.models.residual import Match, Place
+from infoplane.models.sites import reading, visited
 from infoplane.options import ResidualOptions, image, vector
 from infoplane.specs import Plugin
 
@@ -40,92 +40,11 @@ def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
     return plugin.Shortcut(plugin.Options(**options) if hasattr(plugin, "Options") else None, place)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", SHORTCUTS)
-@pytest.mark.parametrize("positions", [(6,), (6, 6), (6, 2, 3)], ids=["time", "image", "volume"])
-@pytest.mark.parametrize("training", [False, True])
-def test_channels_are_mixed_and_not_positions(kind: str, positions: tuple[int, ...], training: bool) -> None:
-    """Six channels and six time steps: channels first or last is the same, position by position."""
-    torch.manual_seed(0)
-    first, last = (shortcut(kind, Place(6, axis, 1, 2)).train(training) for axis in (1, -1))
-    with torch.no_grad():
-        for parameter in first.parameters():
-            parameter.copy_(torch.randn_like(parameter))  # rezero starts at 0, and nothing would be seen of it
-    last.load_state_dict(first.state_dict())
-    x, f = torch.randn(2, 5, 6, *positions)
-    found = []
-    for module, moved in ((first, (x, f)), (last, (x.movedim(1, -1), f.movedim(1, -1)))):
-        torch.manual_seed(1)
-        s, f, memory = module.step(*moved, ())
-        found.append((s, f, *memory))
-    for one, other in zip(*found, strict=True):
-        assert (one is None and other is None) or torch.allclose(one, other.movedim(-1, 1), atol=1e-5), (
-            "a shortcut mixes channels alone, which lie along place.channel_axis"
-        )
-
-
 def test_matching_keeps_every_second_position_of_time_and_of_images() -> None:
     x = torch.randn(2, 3, 8)
     assert torch.equal(Match(2, 1)(x), torch.cat([x[:, :, ::2], torch.zeros(2, 1, 4)], 1))
     image = torch.randn(2, 3, 8, 8)
     assert torch.equal(Match(2, 1)(image), torch.cat([image[:, :, ::2, ::2], torch.zeros(2, 1, 4, 4)], 1))
-
-
-@pytest.mark.parametrize("kind", SHORTCUTS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_trains_and_is_finite(architecture: str, kind: str) -> None:
-    network = build(Plugin(architecture), Plugin(kind), image(*SHAPE), vector(5), seed=0)
-    logits = network(images())
-    assert logits.shape == (4, 5)
-    logits.square().mean().backward()
-    assert torch.isfinite(logits).all()
-    trained = [p for p in network.parameters() if p.requires_grad]
-    reached = [p for p in trained if p.grad is not None and torch.isfinite(p.grad).all()]
-    assert len(reached) == len(trained)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
-    first, again, other = (
-        build(Plugin(architecture), Plugin("gated"), image(*SHAPE), vector(5), seed) for seed in (1, 1, 2)
-    )
-    torch.randn(3)
-    for (name, a), b, c in zip(
-        first.state_dict().items(), again.state_dict().values(), other.state_dict().values(), strict=False
-    ):
-        assert torch.equal(a, b), name
-        if name.endswith("weight") and a.ndim > 1:
-            assert not torch.equal(a, c), name
-
-
-@pytest.mark.parametrize("kind", SHORTCUTS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_sum_is_shortcut_plus_branch(architecture: str, kind: str) -> None:
-    """Whatever a kind scales or mixes, z is the activation of s + f."""
-    network = build(Plugin(architecture), Plugin(kind), image(*SHAPE), vector(5), seed=0).eval()
-    with torch.no_grad(), reading(network) as seen:
-        network(images())
-    additions = [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]
-    assert additions
-    for name in additions:
-        addition = network.get_submodule(name)
-        total = seen[f"{name}.f"] + (seen.get(f"{name}.s", 0))
-        assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
-        assert (f"{name}.s" in seen) == (kind != "none")
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_sites_run_from_stem_to_logits(architecture: str) -> None:
-    network = build(Plugin(architecture), Plugin("identity"), image(*SHAPE), vector(5), seed=0)
-    shapes = visited(network, images(2))
-    assert network.training
-    assert set(shapes) == set(sites(network))
-    names = list(shapes)
-    assert names[0] in ("stem.z", "block1.s"), "the first site is stem.z, or block1.s where there is no stem"
-    assert names[-1] == "logits.z" and shapes["logits.z"] == (5,), "the last site is logits.z, of shape (classes,)"
-    depth = depths(names)
-    assert depth[names[0]] == 0
-    assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
-    assert sorted(set(depth.values())) == list(range(len([n for n in names if n.endswith(".z")])))
 
 
 @pytest.mark.parametrize("kind", SHORTCUTS)
@@ -146,26 +65,6 @@ ONE_DIMENSIONAL: dict[str, dict[str, Any]] = {"vit": {"patch": 1}, "mixer": {"pa
 """Options with which an architecture takes one row of values."""
 
 
-@pytest.mark.parametrize("kind", SHORTCUTS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_one_row_of_values_in_place_of_images(architecture: str, kind: str) -> None:
-    """Every site is where it is declared, z is s + f, and everything is reached by a gradient."""
-    shape, options = (2, 1, 12), ONE_DIMENSIONAL.get(architecture, {})
-    network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
-    places = registry.options_class("architecture", architecture)(**options).places(shape, 5)
-    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    assert list(visited(network, x).items()) == list(declared_sites(places, Plugin(kind)).items())
-    network.eval()
-    with reading(network) as seen:
-        logits = network(x)
-    logits.square().mean().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters() if p.requires_grad)
-    for name in [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]:
-        addition = network.get_submodule(name)
-        total = seen[f"{name}.f"] + seen.get(f"{name}.s", 0)
-        assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
-
-
 def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     request.addfinalizer(registry._written.cache_clear)
     assert {kind for kind in SHORTCUTS if registry.parts(kind) != ("s", "f", "z")} == {"none"}
@@ -174,32 +73,6 @@ def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setattr(registry, "_tree", lambda path, wrong=wrong: ast.parse(f"PARTS = {wrong}"))
         with pytest.raises(UserError, match=r"identity\.py: PARTS is .*: expected \('f', 'z'\)"):
             registry.parts("identity")
-
-
-@pytest.mark.parametrize("norm", ["pre", "post", "peri", "none"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_norm_placement(architecture: str, norm: str) -> None:
-    network = build(Plugin(architecture, {"norm": norm}), Plugin("identity"), image(*SHAPE), vector(5), seed=0)
-    addition = next(m for m in network.modules() if isinstance(m, ResidualAddition))
-    assert isinstance(addition.pre_norm, torch.nn.Identity) == (norm not in ("pre", "peri"))
-    assert isinstance(addition.branch_norm, torch.nn.Identity) == (norm != "peri")
-    assert isinstance(addition.post_norm, torch.nn.Identity) == (norm != "post")
-    assert torch.isfinite(network(images())).all()
-
-
-@pytest.mark.parametrize("norm", ["pre", "peri"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_branch_of_gain_0_starts_as_its_shortcut(architecture: str, norm: str) -> None:
-    options = {"branch_gain": 0.0, "post_activation": "none", "norm": norm}
-    if architecture == "mlp":
-        options["activation"] = "linear"
-    network = build(Plugin(architecture, options), Plugin("identity"), image(*SHAPE), vector(5), seed=0).eval()
-    with torch.no_grad(), reading(network) as seen:
-        network(images())
-    for name in seen:
-        if name.endswith(".f"):
-            assert not seen[name].any(), f"{name}: the last layer with weights in a branch is its output"
-            assert torch.equal(seen[name[:-1] + "z"], seen[name[:-1] + "s"])
 
 
 def test_resnet_stages_halve_and_double() -> None:

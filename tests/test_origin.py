@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import synthetic_results as synthetic
 import torch
 
 from infoplane import provenance
@@ -19,6 +18,7 @@ from infoplane.report.origin import origin
 from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 from infoplane.storage.parquet import read_rows, write_rows
+from infoplane.testing import results as synthetic
 from infoplane.training.run import train
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 
 from infoplane.errors import UserError
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.report import own_table
 from infoplane.tables import HISTORY, MEASURES, of_history
+from infoplane.testing import results as synthetic
 
 HEADER = "run,step,site,zx,zy"
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 
 from infoplane.charts import render
 from infoplane.charts.frames import Tables
 from infoplane.errors import UserError
+from infoplane.testing import results as synthetic
 
 QUICK = {"resamples": 100, "nulls": 0}
 

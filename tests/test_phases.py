@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import synthetic_results as synthetic
-from histories import long
 from phase_tables import FEW, around, frames, measured
 from scipy import stats
 
@@ -23,6 +21,8 @@ from infoplane.phases import contrasts, curves, gap, planted
 from infoplane.phases.analysis import Settings, analyse, write
 from infoplane.phases.results import TABLES, Phases
 from infoplane.tables import collect
+from infoplane.testing import results as synthetic
+from infoplane.testing.histories import long
 
 ROOT = Path(__file__).parents[1]
 FALLING = np.linspace(2.3, 0.5, 8)

@@ -11,7 +11,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from PIL import Image
-from synthetic_results import made
 
 from infoplane.charts import pictures, render
 from infoplane.charts.frames import Tables
@@ -20,6 +19,7 @@ from infoplane.measures import histograms, reconstruction
 from infoplane.report.page import TEMPLATES
 from infoplane.specs import in_short
 from infoplane.storage.parquet import read_rows, write_rows
+from infoplane.testing.results import made
 
 RUN = {"architecture": "resnet", "shortcut": "identity", "seed": 0}
 

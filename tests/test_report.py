@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 
 from infoplane import registry
 from infoplane.charts import render
@@ -22,6 +21,7 @@ from infoplane.quantities import duration
 from infoplane.report import page as report
 from infoplane.report.numbers import diagnostics, headlines
 from infoplane.tables import collect
+from infoplane.testing import results as synthetic
 
 ROOT = Path(__file__).parents[1]
 CHARTS = registry.names("chart")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 from browsing import CHROMIUM, Seen, faults
 from playwright.sync_api import Browser, Page
 from test_picture_sheets import histogram_file, sheet_file
@@ -18,6 +17,7 @@ from infoplane.charts.frames import Tables
 from infoplane.report import downloads
 from infoplane.report import page as report
 from infoplane.report.numbers import Value
+from infoplane.testing import results as synthetic
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

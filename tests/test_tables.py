@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 
 from infoplane.errors import UserError
 from infoplane.storage.parquet import read_rows, write_rows
 from infoplane.tables import RUN, ExpectedRun, collect, expected_runs
+from infoplane.testing import results as synthetic
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from conftest import training
 from data_sources import paths
-from histories import wide
 from torch.func import vmap
 
 from infoplane import registry
@@ -24,6 +23,7 @@ from infoplane.specs import DataSpec, Plugin, StackSpec, TrainSpec
 from infoplane.storage.parquet import read_rows
 from infoplane.task import Task
 from infoplane.tasks import classification, regression
+from infoplane.testing.histories import wide
 from infoplane.training.run import train
 from infoplane.training.run_stack import train_stack
 

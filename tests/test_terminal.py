@@ -10,7 +10,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 from rich.console import Console
 
 from infoplane.phases import terminal
@@ -18,6 +17,7 @@ from infoplane.phases.analysis import write
 from infoplane.phases.results import NULLS, TABLES, Phases
 from infoplane.phases.verdicts import VERDICTS as SCHEMA
 from infoplane.storage.parquet import write_rows
+from infoplane.testing import results as synthetic
 
 ROOT = Path(__file__).parents[1]
 CLAIM = {"claim": "is_fits_less", "architecture": "resnet", "of": "identity", "expected": "negative", "seeds": 2}

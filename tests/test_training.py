@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import REPOSITORY, training
-from histories import wide
 
 from infoplane.errors import UserError
 from infoplane.options import label
@@ -24,6 +23,7 @@ from infoplane.specs import CheckpointSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 from infoplane.storage.parquet import read_rows
 from infoplane.tasks import classification
+from infoplane.testing.histories import wide
 from infoplane.training import run as run_module
 from infoplane.training.batches import Batches
 from infoplane.training.run import train

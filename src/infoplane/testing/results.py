@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from histories import long
 
 from infoplane.charts.frames import Tables
 from infoplane.measures.estimate import BLOCKS
@@ -16,6 +15,7 @@ from infoplane.options import image
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.storage.parquet import write_rows
 from infoplane.tables import ACCURACY, HISTORY, MEASURES, ExpectedRun, collect
+from infoplane.testing.histories import long
 
 LABEL_ENTROPY = math.log(10)
 VERSIONS = {"infoplane": "0.1.0", "torch": "9.8.7", "python": "3.11.7"}
@@ -195,13 +195,13 @@ def write_run(
     if diverged_at is not None:
         lost = {"step": diverged_at, "epoch": diverged_at / 20, "train_loss": math.nan, "validation_loss": math.nan}
         rows += long([lost])
-    metadata = common | {"spec": spec, "parameters": 12345, "classes": 10, "input": image(1, 8, 8).to_dict()}
-    metadata |= {
+    about: dict[str, Any] = {"spec": spec, "parameters": 12345, "classes": 10, "input": image(1, 8, 8).to_dict()}
+    about |= common | {
         "metrics": [asdict(ACCURACY)],
         "loss_unit": "nats",
         "trivial": {"loss": LABEL_ENTROPY, "accuracy": 0.1},
     }
-    write_rows(where.history, pa.Table.from_pylist(rows, schema), metadata)
+    write_rows(where.history, pa.Table.from_pylist(rows, schema), about)
     for family, path in where.measures.items():
         rows = measure_rows(run, family, reached, names)
         rows += gradient_rows(run, family, reached, names) if gradients else []
