@@ -1,0 +1,1 @@
+"""Plug-ins for infoplane that live in a package of their own."""
