@@ -31,9 +31,12 @@ from infoplane.measures.health import (
     surviving_share,
 )
 from infoplane.measures.subject import Measured, Subject, Survey
+from infoplane.measures.targets import Numbers, Variable
 from infoplane.options import require
 from infoplane.progress import progress
 from infoplane.specs import canonical
+
+ABOUT = {"cka_input": "x", "cka_label": "y"}
 
 NETWORK = "network"
 """The site of values over all depths together."""
@@ -72,8 +75,7 @@ there is space, and ``cosine_before`` where the sum read before has the same sha
 
 def survey(subject: Subject, options: Options) -> Survey:
     """Every site at every checkpoint, and the intensity over depth of every checkpoint."""
-    of_input = centred_products(subject.targets.inputs)
-    of_label = subject.targets.one_hot.T @ subject.targets.one_hot
+    of_input, of_label = _products(subject.targets.x), _products(subject.targets.y)
     unbiased = options.alignment == "unbiased"
     chain = [one.z for one in subject.additions] or [site for site in subject.sites if site.part == "z"]
     shortcuts = {one.z.column: one.s.column if one.s else None for one in subject.additions}
@@ -97,6 +99,13 @@ def survey(subject: Subject, options: Options) -> Survey:
         if chain:
             found = {site.name: intensities.get(site.column) for site in chain}
             yield Measured(step, NETWORK, "z", chain[-1].depth, list(_over_depth(found, subject.targets.n)))
+
+
+def _products(variable: Variable) -> Tensor:
+    """Inner products of the samples of a variable, shape (n, n), up to a shift."""
+    if isinstance(variable, Numbers):
+        return centred_products(variable.values)
+    return variable.one_hot.T @ variable.one_hot
 
 
 def _site(z: Tensor, finite: bool, of_input: Tensor, of_label: Tensor, unbiased: bool) -> Iterator[Estimate]:
