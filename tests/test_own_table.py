@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 import synthetic_results as synthetic
 
+from infoplane.charts.frames import of_history
 from infoplane.errors import UserError
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.report import own_table
-from infoplane.tables import HISTORY, MEASURES, of_history
+from infoplane.tables import HISTORY, MEASURES
 
 HEADER = "run,step,site,zx,zy"
 

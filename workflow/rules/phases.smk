@@ -11,6 +11,7 @@ rule phases:
         history=rules.tables.output.history,
     output:
         phases=f"{RESULTS}/{{scope}}phases/phases.parquet",
+        targets=f"{RESULTS}/{{scope}}phases/targets.parquet",
         differences=f"{RESULTS}/{{scope}}phases/differences.parquet",
         gaps=f"{RESULTS}/{{scope}}phases/gaps.parquet",
         nulls=f"{RESULTS}/{{scope}}phases/nulls.parquet",

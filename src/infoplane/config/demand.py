@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
 
-from infoplane.config.load import Plan
+from infoplane.config.plan import Plan
 from infoplane.options import Addition
 
 MB = 1_000_000
