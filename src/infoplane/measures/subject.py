@@ -86,8 +86,12 @@ class Subject:
         return gather(self.variable(self.x_field), self.variable(self.y_field), self.held_out.groups)
 
     def variable(self, name: str) -> Variable:
-        """A field of the held-out samples: one class each, or numbers as networks read them."""
-        self.require_field(name)
+        """A field of the held-out samples: one class each, or numbers as networks read them.
+
+        Raises `UserError` where they have none of this name.
+        """
+        if name not in self.held_out.fields:
+            raise UserError(f"{self.held_out_path} has no field '{name}': {nearest(name, self.held_out.fields)}")
         if self.held_out.fields[name].is_class:
             return classes(self.held_out[name], self.device)
         return numbers(self.held_out.as_read(name), self.device, f"the field '{name}'")
@@ -96,11 +100,6 @@ class Subject:
         """The same run, of which only how a field of the held-out samples can be decoded, in place of Y, is asked."""
         targets = gather(self.targets.x, self.variable(name), self.held_out.groups)
         return replace(self, chosen=replace(targets, wanted=("y",)))
-
-    def require_field(self, name: str) -> None:
-        """Raise `UserError` unless the held-out samples have a field of this name."""
-        if name not in self.held_out.fields:
-            raise UserError(f"{self.held_out_path} has no field '{name}': {nearest(name, self.held_out.fields)}")
 
     @property
     def classifies(self) -> bool:
