@@ -11,11 +11,11 @@ rule phases:
         history=rules.tables.output.history,
     output:
         phases=f"{RESULTS}/{{scope}}phases/phases.parquet",
-        targets=f"{RESULTS}/{{scope}}phases/targets.parquet",
         differences=f"{RESULTS}/{{scope}}phases/differences.parquet",
         gaps=f"{RESULTS}/{{scope}}phases/gaps.parquet",
         nulls=f"{RESULTS}/{{scope}}phases/nulls.parquet",
         blocks=f"{RESULTS}/{{scope}}phases/blocks.parquet",
+        targets=f"{RESULTS}/{{scope}}phases/targets.parquet",
         answer=report(ANSWER, category="Answer"),
     log:
         f"{LOGS}/{{scope}}phases.log",

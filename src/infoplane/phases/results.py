@@ -123,11 +123,11 @@ BLOCKS: Columns = {
 
 TABLES: dict[str, Columns] = {
     "phases": PHASES,
-    "targets": PHASES,
     "differences": DIFFERENCES,
     "gaps": GAPS,
     "nulls": NULLS,
     "blocks": BLOCKS,
+    "targets": PHASES,
 }
 
 
