@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import yaml
 from phase_tables import FEW, around, frames, measured
+from planted_experiment import BOTH, SKIPS, Planted
 from workflow import Workflow, tiny
 
 from infoplane import registry
@@ -148,6 +149,24 @@ def test_two_targets_are_never_averaged() -> None:
     gain = found.phases.filter(pl.col("seed").is_null())["label_gain"][0]
     assert gain == pytest.approx(0.9, abs=0.01), "of Y alone: an average of both would be 0.55"
     assert theme.name("zy_of_colour") == "Z-Y of colour"
+
+
+def test_a_claim_on_a_target_is_judged_on_its_own_curve() -> None:
+    planted = Planted({("cnn", "a"): SKIPS, ("cnn", "b"): BOTH})
+    rows = planted.measures.with_columns(pl.col("measure").str.slice(1).alias("field"))
+    rest = pl.col("value") * 0 + pl.when(pl.col("shortcut") == "a").then(0.7).otherwise(1.1)
+    spread = pl.col("value") - pl.col("value").mean().over("shortcut", "step")
+    of_colour = rows.filter(measure="zy").with_columns(
+        pl.lit("colour").alias("field"),
+        (rest + spread).alias("value"),
+        pl.lit(None, pl.List(pl.Float64)).alias("blocks"),
+    )
+    planted.measures = with_targets_named(pl.concat([rows, of_colour]))
+    claim = {"quantity": "end", "measure": "zy_of_colour", "versus": "b", "expected": "less"}
+    row = planted.judge(claim).row(0, named=True)
+    assert row["verdict"] == "reproduced" and row["effect"] == pytest.approx(-0.4, abs=0.01)
+    own = planted.judge({"quantity": "end", "measure": "zy", "expected": "less", "versus": 0.5}).row(0, named=True)
+    assert own["effect"] == pytest.approx(0.3 - 0.5, abs=0.01)
 
 
 def test_families_are_compared_target_by_target() -> None:
