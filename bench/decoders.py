@@ -31,8 +31,8 @@ from infoplane.measures.decoding.fitting import PROGRESS, Schedule
 from infoplane.measures.decoding.neural import (
     Plan,
     cross_entropy,
-    decoder_of_inputs,
-    decoder_of_labels,
+    decoder_of_classes,
+    decoder_of_numbers,
     prior_logits,
     squared_error,
     train,
@@ -63,7 +63,7 @@ def digits(n: int, device: torch.device) -> Targets:
 
 def activations(targets: Targets, checkpoints: int, d: int) -> list[Tensor]:
     """Of a random layer whose weights drift from one checkpoint to the next."""
-    rng, x = np.random.default_rng(0), targets.given.flatten(1)
+    rng, x = np.random.default_rng(0), targets.x_numbers.given.flatten(1)
     first, last = (rng.normal(size=(x.shape[1], d)) / 8 for _ in range(2))
     weights = [(1 - share) * first + share * last for share in np.linspace(0, 0.5, checkpoints)]
     return [(x @ torch.as_tensor(one, dtype=x.dtype, device=x.device)).relu() for one in weights]
@@ -80,10 +80,10 @@ def prepared(zs: list[Tensor], components: int) -> Tensor:
 def batched(case: Case) -> tuple[Tensor, Tensor, float]:
     """Outputs of the decoders of X and of Y, (checkpoints, splits, V + tests, p), and the mean of epochs run."""
     shape = tuple(case.inputs.shape[2:])
-    x = decoder_of_inputs(case.plan, shape, case.targets)
+    x = decoder_of_numbers(case.plan, shape, case.targets.x_numbers)
     of_x = train(x.network, case.inputs, case.splits, squared_error(x.coordinates), case.plan)
-    network = decoder_of_labels(case.plan, shape, case.targets)
-    criterion, prior = cross_entropy(case.targets.labels), prior_logits(case.targets, case.splits)
+    network = decoder_of_classes(case.plan, shape, case.targets.y_classes)
+    criterion, prior = cross_entropy(case.targets.y_classes.labels), prior_logits(case.targets.y_classes, case.splits)
     of_y = train(network, case.inputs, case.splits, criterion, case.plan, prior)
     epochs = torch.cat([of_x.fit.epochs, of_y.fit.epochs]).double().mean()
     return of_x.outputs, of_y.outputs, float(epochs)
@@ -92,8 +92,8 @@ def batched(case: Case) -> tuple[Tensor, Tensor, float]:
 def one_by_one(case: Case) -> tuple[Tensor, Tensor, float]:
     """The same, each decoder network in a loop of its own."""
     shape = tuple(case.inputs.shape[2:])
-    x = decoder_of_inputs(case.plan, shape, case.targets).coordinates.float()
-    prior = prior_logits(case.targets, case.splits)
+    x = decoder_of_numbers(case.plan, shape, case.targets.x_numbers).coordinates.float()
+    prior = prior_logits(case.targets.y_classes, case.splits)
     outputs: tuple[list[Tensor], list[Tensor]] = ([], [])
     longest = case.splits.validation.shape[1] + max(len(test) for test in case.splits.test)
     epochs: list[int] = []
@@ -101,7 +101,7 @@ def one_by_one(case: Case) -> tuple[Tensor, Tensor, float]:
         for split in range(len(case.splits)):
             for into, target, loss, start in (
                 (outputs[0], x, nn.MSELoss(), torch.zeros(x.shape[1])),
-                (outputs[1], case.targets.labels, nn.CrossEntropyLoss(), prior[split]),
+                (outputs[1], case.targets.y_classes.labels, nn.CrossEntropyLoss(), prior[split]),
             ):
                 found, count = alone(z, target, loss, start, case, split)
                 into.append(nn.functional.pad(found, (0, 0, 0, longest - len(found))))
@@ -149,14 +149,14 @@ def alone(z: Tensor, target: Tensor, loss: nn.Module, start: Tensor, case: Case,
 
 def values(case: Case, of_x: Tensor, of_y: Tensor) -> dict[str, float]:
     """Z-X and Z-Y of the networks alone, mean over checkpoints."""
-    x = decoder_of_inputs(case.plan, tuple(case.inputs.shape[2:]), case.targets).coordinates.float()
+    x = decoder_of_numbers(case.plan, tuple(case.inputs.shape[2:]), case.targets.x_numbers).coordinates.float()
     stopping, repeats = case.splits.validation.shape[1], case.splits.repeats
     errors, losses = [], []
     for fold, test in enumerate(case.splits.test):
         own, rows = slice(fold * repeats, (fold + 1) * repeats), slice(stopping, stopping + len(test))
         errors.append((of_x[:, own, rows].mean(1) - x[test]).square().sum())
         shares = of_y[:, own, rows].softmax(3).mean(1)
-        losses.append(-shares[:, torch.arange(len(test)), case.targets.labels[test]].log())
+        losses.append(-shares[:, torch.arange(len(test)), case.targets.y_classes.labels[test]].log())
     error = torch.stack(errors).sum() / (x - x.mean(0)).square().sum() / len(case.inputs)
     return {"zx": float(error), "zy": float(torch.cat(losses, 1).mean())}
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from infoplane.errors import UserError, run_script
 from infoplane.phases.analysis import Settings, analyse, write
+from infoplane.phases.targets import read
 from infoplane.storage.parquet import read_rows
 
 
@@ -21,16 +22,16 @@ def main() -> None:
         type=Path,
         nargs="+",
         required=True,
-        help="{phases,differences,gaps,nulls,blocks}.parquet, and answer.md where it is wanted",
+        help="{phases,differences,gaps,nulls,blocks,targets}.parquet, and answer.md where it is wanted",
     )
     args = parser.parse_args()
     try:
         settings = Settings.of(json.loads(args.settings))
     except (json.JSONDecodeError, AttributeError, TypeError) as error:
         raise UserError(f"--settings is not a JSON object: {error}.") from None
-    measures, metadata = read_rows(args.measures)
+    measures, metadata = read(args.measures)
     history, _ = read_rows(args.history)
-    write(analyse(pl.DataFrame(measures), pl.DataFrame(history), settings, metadata), args.output)
+    write(analyse(measures, pl.DataFrame(history), settings, metadata), args.output)
 
 
 if __name__ == "__main__":

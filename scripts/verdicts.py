@@ -4,13 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-import polars as pl
-
 from infoplane.errors import UserError, run_script
 from infoplane.phases import verdicts
 from infoplane.phases.claims import judge
 from infoplane.phases.results import Phases
-from infoplane.storage.parquet import read_rows
+from infoplane.phases.targets import read
 
 
 def main() -> None:
@@ -25,9 +23,9 @@ def main() -> None:
         claims = dict(json.loads(args.claims))
     except (json.JSONDecodeError, TypeError, ValueError) as error:
         raise UserError(f"--claims is not a JSON object: {error}.") from None
-    measures, metadata = read_rows(args.measures)
+    measures, metadata = read(args.measures)
     phases = Phases.read(args.phases)
-    found = judge(claims, pl.DataFrame(measures), phases, metadata)
+    found = judge(claims, measures, phases, metadata)
     verdicts.write(found, phases.metadata, args.table, args.markdown)
 
 

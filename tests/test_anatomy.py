@@ -103,11 +103,11 @@ def test_the_decoder_reads_the_directions_of_the_input_alone() -> None:
     """s holds 2 dimensions of X and, far larger, 6 of noise: components see the noise, the decoder the input."""
     x = normal(300, 2)
     s = torch.cat([x, 5 * normal(300, 6, seed=1)], 1)
-    read = decoder_basis(s, targets_of(x).inputs, 0.95, RIDGES)
+    read = decoder_basis(s, targets_of(x).x_numbers.values, 0.95, RIDGES)
     assert read.shape == (8, 2) and float(read[:2].square().sum()) > 1.99
     seen = principal_basis(s, 0.9)
     assert float(seen[:2].square().sum()) < 0.05
-    assert decoder_basis(torch.ones(300, 4), targets_of(x).inputs, 0.95, RIDGES).shape == (4, 0)
+    assert decoder_basis(torch.ones(300, 4), targets_of(x).x_numbers.values, 0.95, RIDGES).shape == (4, 0)
 
 
 def test_what_lies_outside_a_subspace_is_nothing_not_rounding() -> None:

@@ -238,7 +238,7 @@ def test_values_in_bits_with_what_explains_them() -> None:
     z, _ = tanh_layer(400, 2)
     known = targets()
     ixz, izy = estimate(z, known, Options(bins=8))
-    nats = binned_information(z, range_bins(z, 8), known.labels)
+    nats = binned_information(z, range_bins(z, 8), known.y_classes.labels)
     assert (ixz.measure, ixz.unit, ixz.value) == ("ixz", "bits", pytest.approx(nats.ixz / LN2))
     assert (izy.measure, izy.unit, izy.value) == ("izy", "bits", pytest.approx(nats.izy / LN2))
     detail = json.loads(ixz.detail)
@@ -333,7 +333,7 @@ def test_bins_over_the_range_of_the_whole_run(splits: dict[str, Path], tmp_path:
     for step in subject.steps:
         z = subject.read(step, stem)
         bins = range_bins(both, 5)  # of both checkpoints at once
-        expected = binned_information(z, bins, subject.targets.labels, subject.targets.given).ixz / LN2
+        expected = binned_information(z, bins, subject.targets.y_classes.labels, subject.targets.x.given).ixz / LN2
         assert found[step, "stem", "z"].value == pytest.approx(expected, abs=1e-12)
     # the infinity of the last checkpoint is no end of the range
     assert found[0, branch.name, "f"].value is not None and found[4, branch.name, "f"].note == "non-finite"

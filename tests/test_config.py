@@ -11,7 +11,8 @@ from conftest import REPOSITORY
 from workflow import tiny
 
 from infoplane import registry
-from infoplane.config.load import Run, load
+from infoplane.config.load import load
+from infoplane.config.plan import Run
 from infoplane.config.template import default_text, json_schema, schema_text
 from infoplane.errors import UserError
 from infoplane.sources import closure, digest, imported, manifest

@@ -15,7 +15,8 @@ from hypothesis import event, given
 from infoplane.config.complete import complete
 from infoplane.config.demand import ALONE, OF_A_RUN, demand
 from infoplane.config.disk import experiment_bytes, require_disk
-from infoplane.config.load import Plan, load
+from infoplane.config.load import load
+from infoplane.config.plan import Plan
 from infoplane.config.schema import Experiment
 from infoplane.errors import UserError
 

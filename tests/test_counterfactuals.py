@@ -72,12 +72,12 @@ def test_closed_forms_equal_refits(n: int, d: int, kind: str, ridge: float, monk
     monkeypatch.setattr(counterfactuals, "choose_ridge", lambda *_: Choice(torch.empty(0), ridge, ""))
     unit = (s + f).std(0, correction=0) * d**0.5
     z, moved = (s + f) / unit, change(s, f) / unit
-    expected = brute_force(z, moved, targets.inputs, folds, ridge)
-    torch.testing.assert_close(decoders.fixed_x(change), expected, rtol=1e-8, atol=1e-10)
-    refitted = brute_force(moved, moved, targets.inputs, folds, ridge * own_unit(moved))
-    torch.testing.assert_close(decoders.refitted_x(change), refitted, rtol=1e-8, atol=1e-10)
+    expected = brute_force(z, moved, targets.x_numbers.values, folds, ridge)
+    torch.testing.assert_close(decoders.fixed(targets.x, change), expected, rtol=1e-8, atol=1e-10)
+    refitted = brute_force(moved, moved, targets.x_numbers.values, folds, ridge * own_unit(moved))
+    torch.testing.assert_close(decoders.refitted(targets.x, change), refitted, rtol=1e-8, atol=1e-10)
     if kind == "intact":
-        torch.testing.assert_close(decoders.intact_x(), expected, rtol=1e-8, atol=1e-10)
+        torch.testing.assert_close(decoders.intact(targets.x), expected, rtol=1e-8, atol=1e-10)
 
 
 def test_a_refitted_decoder_is_that_of_the_changed_sum() -> None:
@@ -88,8 +88,10 @@ def test_a_refitted_decoder_is_that_of_the_changed_sum() -> None:
     decoders = Decoders(products(s, f), targets, folds, RIDGES)
     unit = (s + f).std(0, correction=0)
     same = Decoders(together(change(s, f) / unit), targets, folds, RIDGES)
-    torch.testing.assert_close(decoders.refitted_x(change), same.intact_x())
-    torch.testing.assert_close(decoders.refitted_y(change), same.refitted_y(intact), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(decoders.refitted(targets.x, change), same.intact(targets.x))
+    torch.testing.assert_close(
+        decoders.refitted(targets.y, change), same.refitted(targets.y, intact), rtol=1e-3, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("d", [4, 90])
@@ -100,12 +102,12 @@ def test_a_logistic_regression_judges_other_samples_as_they_are(d: int) -> None:
     folds = targets.folds(4, 0)
     order = permutation_within(folds, 0)
     decoders = Decoders(products(s, f), targets, folds, RIDGES)
-    posed, weights = decoders._logistic
-    swapped = left_out_losses((weights @ posed.features)[:, :, order], targets.labels, folds)
-    found = decoders.fixed_y(lambda s, f: (s + f)[order])
+    posed, weights = decoders._logistic(targets.y_classes)
+    swapped = left_out_losses((weights @ posed.features)[:, :, order], targets.y_classes.labels, folds)
+    found = decoders.fixed(targets.y, lambda s, f: (s + f)[order])
     torch.testing.assert_close(found, swapped, rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(found, decoders.intact_y(), atol=1e-2)
-    torch.testing.assert_close(decoders.fixed_y(intact), decoders.intact_y(), rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(found, decoders.intact(targets.y), atol=1e-2)
+    torch.testing.assert_close(decoders.fixed(targets.y, intact), decoders.intact(targets.y), rtol=1e-3, atol=1e-4)
 
 
 def test_changed_vectors_and_changed_products_agree() -> None:

@@ -17,7 +17,8 @@ from infoplane.activations.dump import dump
 from infoplane.activations.file import ActivationsFile
 from infoplane.config import disk
 from infoplane.config.disk import GB, dump_bytes, dumped, experiment_bytes, require_disk
-from infoplane.config.load import Run, load
+from infoplane.config.load import load
+from infoplane.config.plan import Run
 from infoplane.data.prepare import prepare
 from infoplane.errors import UserError
 from infoplane.quantities import size

@@ -15,7 +15,8 @@ from infoplane import registry
 from infoplane.activations.dump import dump
 from infoplane.activations.file import ActivationsFile
 from infoplane.charts.frames import Tables
-from infoplane.config.load import load, sites
+from infoplane.config.load import load
+from infoplane.config.plan import sites
 from infoplane.measures.targets import prepare
 from infoplane.models.residual import Additions
 from infoplane.models.sites import visited

@@ -91,7 +91,7 @@ def test_a_label_that_is_constant_in_a_group_is_not_known_from_the_others_of_it(
     groups = np.repeat(np.arange(60), 4)
     centres, y = 5 * rng.normal(size=(60, 10)), rng.integers(0, 8, 60)[groups]
     z = centres[groups] + 0.1 * rng.normal(size=(240, 10))
-    entropy = prepare(z, y, CPU).entropy
+    entropy = prepare(z, y, CPU).y.entropy
     x = rng.normal(size=(60, 2))[groups] + 0.01 * z[:, :2]
     if family == "kernel":
         assert max(values(estimate(family, z, x, y))) < 0.01

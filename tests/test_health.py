@@ -301,7 +301,7 @@ def test_dead_and_overflowed_activations(subject: Subject, fill: float, monkeypa
 
 def test_one_class_has_no_alignment_with_the_label() -> None:
     z, one_hot = normal(20, 3), torch.ones(20, 20).double()
-    found = {e.measure: e for e in family._site(z, True, centred_products(z), one_hot, True)}
+    found = {e.measure: e for e in family._site(z, True, centred_products(z), one_hot, "one class only", True)}
     assert (found["cka_label"].value, found["cka_label"].note) == (None, "one class only")
     assert found["cka_input"].value == pytest.approx(1) and "spatial_deviation" not in found
 

@@ -23,7 +23,7 @@ from infoplane.measures.decoding.gram import (
     squared_distances,
     standardised_gram,
 )
-from infoplane.measures.decoding.learning_curve import halves, zx_limit
+from infoplane.measures.decoding.learning_curve import halves, limit_of_numbers
 from infoplane.measures.decoding.ridge import (
     SKETCH,
     choose_ridge,
@@ -268,16 +268,16 @@ def test_the_limit_is_the_line_through_brute_force_halves() -> None:
     z, x, y = draw(n=80)
     targets = prepare(x, y, CPU)
     gram, ridges = standardised_gram(torch.as_tensor(z)), [0.1]
-    parts = halves(targets, 5, seed=0)
+    parts = halves(targets, targets.x, 5, seed=0)
     assert sorted(torch.cat(parts).tolist()) == list(range(80))
-    assert all(np.bincount(targets.labels[rows]).tolist() == [10] * 4 for rows in parts)
+    assert all(np.bincount(targets.y_classes.labels[rows]).tolist() == [10] * 4 for rows in parts)
     values = []
     for rows in [torch.arange(80), *parts]:
         features = torch.linalg.cholesky(gram.products[rows][:, rows] + 1e-10 * torch.eye(len(rows))).numpy()
         values.append(np.square(refitted(features, x[rows], 0.1)).sum())
     bases = [centred_eigenbasis(gram.products[rows][:, rows]) for rows in parts]
-    whole = choose_ridge(centred_eigenbasis(gram.products), targets.inputs, ridges)
-    limit = zx_limit(whole.losses, targets, parts, bases, ridges)
+    whole = choose_ridge(centred_eigenbasis(gram.products), targets.x_numbers.values, ridges)
+    limit = limit_of_numbers(whole.losses, targets.x_numbers, None, parts, bases, ridges)
     constants = [
         np.square(x[rows] - x[rows].mean(0)).sum() * (len(rows) / (len(rows) - 1)) ** 2
         for rows in (np.arange(80), *[rows.numpy() for rows in parts])
@@ -331,14 +331,14 @@ def test_no_limit_of_what_halves_cannot_tell() -> None:
 def test_parts_of_targets_count_their_own_classes() -> None:
     targets = prepare(random(12, 2), np.repeat([3, 5, 8], 4), CPU)
     part: Targets = targets.only(torch.tensor([0, 1, 9, 10]))
-    assert part.classes == 2 and part.labels.tolist() == [0, 0, 1, 1] and part.n == 4
-    assert torch.equal(part.inputs, targets.inputs[[0, 1, 9, 10]])
+    assert part.y_classes.count == 2 and part.y_classes.labels.tolist() == [0, 0, 1, 1] and part.n == 4
+    assert torch.equal(part.x_numbers.values, targets.x_numbers.values[[0, 1, 9, 10]])
 
 
 def test_screening_scores_see_what_lies_beyond_the_features() -> None:
     targets = prepare(random(150, 2), np.arange(150) % 3, CPU)
     z = torch.as_tensor(np.eye(3)[np.arange(150) % 3] + 0.5 * random(150, 3, seed=7))
     ridges = decades(1e-6, 1e3)
-    whole = score_losses(centred_eigenbasis(z @ z.T), targets.one_hot, ridges)
-    few = score_losses(feature_eigenbasis(z), targets.one_hot, ridges)
+    whole = score_losses(centred_eigenbasis(z @ z.T), targets.y_classes.one_hot, ridges)
+    few = score_losses(feature_eigenbasis(z), targets.y_classes.one_hot, ridges)
     assert torch.allclose(whole, few, atol=1e-3)

@@ -109,8 +109,8 @@ def test_a_network_s_losses_are_put_in_the_order_of_the_samples(monkeypatch: pyt
     targets = prepare(x, y, CPU)
     splits = neural.cross_fit(targets, 3, 1, 0.2, 0)
     places = torch.cat(splits.test).double()
-    judge = neural.judge_labels
-    monkeypatch.setattr(neural, "judge_labels", lambda *given: replace(judge(*given), losses=places))
+    judge = neural.judge_classes
+    monkeypatch.setattr(neural, "judge_classes", lambda *given: replace(judge(*given), losses=places))
     found = neural.estimate(torch.as_tensor(z), targets, neural.Options(**QUICK["neural"]))[1]
     assert found.blocks == pytest.approx([BLOCKS * sum(range(part, 100, BLOCKS)) / 100 for part in range(BLOCKS)])
 

@@ -178,12 +178,12 @@ def test_logistic_regression_equals_scikit_learn_per_fold(
     basis = centred_eigenbasis(rbf(distances, median_distance(distances)) if kind == "rbf" else gram.products)
     folds = targets.folds(5, seed=0)
     training = (folds[None] != torch.arange(5)[:, None]).double()
-    posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
+    posed = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float64)
     fitted = logistic.fit(posed, ridge, logistic.constant_fit(posed), tolerance=1e-15)
     assert fitted.converged
-    losses = logistic.left_out_losses(fitted.logits, targets.labels, folds)
+    losses = logistic.left_out_losses(fitted.logits, targets.y_classes.labels, folds)
 
-    features, labels = posed.features[:-1].T.numpy(), targets.labels.numpy()
+    features, labels = posed.features[:-1].T.numpy(), targets.y_classes.labels.numpy()
     expected = np.empty(len(labels))
     for fold in range(5):
         left_out = folds.numpy() == fold
@@ -199,7 +199,7 @@ def test_numpy_and_torch_descend_alike() -> None:
     z, targets = labelled()
     basis = centred_eigenbasis(standardised_gram(z).products)
     training = (targets.folds(5, seed=0)[None] != torch.arange(5)[:, None]).double()
-    posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
+    posed = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float64)
     start = logistic.constant_fit(posed)
     given = (
         posed.values,
@@ -222,13 +222,13 @@ def test_float32_and_the_tolerance_cost_less_than_a_hundredth_of_a_nat() -> None
     basis = centred_eigenbasis(standardised_gram(z).products)
     folds = targets.folds(5, seed=0)
     training = (folds[None] != torch.arange(5)[:, None]).double()
-    fast = logistic.problem(basis, targets.one_hot, training, torch.float32)
-    slow = logistic.problem(basis, targets.one_hot, training, torch.float64)
+    fast = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float32)
+    slow = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float64)
     ridges = decades(1e-8, 1e3)
-    loose = logistic.cross_validate(fast, targets.labels, folds, ridges, 5e-6)
-    exact = logistic.cross_validate(slow, targets.labels, folds, ridges, 1e-13)
+    loose = logistic.cross_validate(fast, targets.y_classes.labels, folds, ridges, 5e-6)
+    exact = logistic.cross_validate(slow, targets.y_classes.labels, folds, ridges, 1e-13)
     assert abs(float(loose.losses.mean()) - float(exact.losses.mean())) < 2e-3
-    assert float(exact.losses.mean()) < targets.entropy - 0.1
+    assert float(exact.losses.mean()) < targets.y.entropy - 0.1
 
 
 def test_line_search_survives_a_start_far_from_the_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_line_search_survives_a_start_far_from_the_minimum(monkeypatch: pytest.M
     z, targets = labelled()
     basis = centred_eigenbasis(standardised_gram(z).products)
     training = torch.ones(1, targets.n, dtype=torch.float64)
-    posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
+    posed = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float64)
     near = logistic.fit(posed, 0.1, logistic.constant_fit(posed), 1e-14)
     weights = 30 * torch.as_tensor(random(*near.weights.shape, seed=8))
     far = logistic.Fit(weights, weights @ posed.features, True)
@@ -250,8 +250,8 @@ def test_unconverged_regression_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     basis = centred_eigenbasis(standardised_gram(z).products)
     folds = targets.folds(5, seed=0)
     training = (folds[None] != torch.arange(5)[:, None]).double()
-    posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
-    choice = logistic.cross_validate(posed, targets.labels, folds, [1e-3], 1e-12)
+    posed = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float64)
+    choice = logistic.cross_validate(posed, targets.y_classes.labels, folds, [1e-3], 1e-12)
     assert choice.note == "logistic regression not converged" and choice.edge == "ridge:low"
 
 
@@ -260,8 +260,8 @@ def test_score_losses_prefers_the_kernel_that_knows() -> None:
     knows = centred_eigenbasis(standardised_gram(z).products)
     noise = centred_eigenbasis(standardised_gram(torch.as_tensor(random(150, 4, seed=9))).products)
     ridges = decades(1e-8, 1e3)
-    good, bad = (float(score_losses(basis, targets.one_hot, ridges).mean()) for basis in (knows, noise))
-    assert good < 0.9 * targets.entropy < bad
+    good, bad = (float(score_losses(basis, targets.y_classes.one_hot, ridges).mean()) for basis in (knows, noise))
+    assert good < 0.9 * targets.y.entropy < bad
 
 
 def test_folds_are_stratified_fixed_and_disjoint() -> None:
@@ -269,7 +269,9 @@ def test_folds_are_stratified_fixed_and_disjoint() -> None:
     targets = prepare(random(64, 2), labels, CPU)
     folds = targets.folds(5, seed=3)
     assert torch.equal(folds, targets.folds(5, seed=3)) and not torch.equal(folds, targets.folds(5, seed=4))
-    counts = np.array([[int(((folds == f) & (targets.labels == k)).sum()) for f in range(5)] for k in range(4)])
+    counts = np.array(
+        [[int(((folds == f) & (targets.y_classes.labels == k)).sum()) for f in range(5)] for k in range(4)]
+    )
     assert counts[0].tolist() == [8] * 5 and set(counts[1]) == {4, 5} and counts[2].max() == 1
     assert int(folds[63]) == -1 and counts[3].sum() == 0
     assert counts.sum(0).max() - counts.sum(0).min() <= 1

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from infoplane import registry
-from infoplane.config.load import sites as declared_sites
+from infoplane.config.plan import sites as declared_sites
 from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build

@@ -185,7 +185,7 @@ def test_chunks_of_a_stack_change_nothing() -> None:
     for budget in (1, 1 << 30):
         plan = Plan("mlp", 8, 1, Schedule(3e-3, 0.1, 32, 15, 5), 0, budget)
         network = Dense(7, 4, 8, 1)
-        outputs.append(train(network, inputs, splits, cross_entropy(targets.labels), plan).outputs)
+        outputs.append(train(network, inputs, splits, cross_entropy(targets.y_classes.labels), plan).outputs)
     torch.testing.assert_close(*outputs, atol=1e-4, rtol=1e-3)
 
 

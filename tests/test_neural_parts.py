@@ -120,7 +120,7 @@ def test_ridge_of_every_split_is_the_refit(d: int) -> None:
     targets, splits = splits_of(60)
     rng = np.random.default_rng(1)
     z = standardise(torch.as_tensor(rng.normal(size=(60, d))))[0].double()
-    inputs = targets.inputs + z[:, :1]
+    inputs = targets.x_numbers.values + z[:, :1]
 
     def refit(rows: Tensor, ridge: float) -> Tensor:
         centred, mean = z[rows] - z[rows].mean(0), inputs[rows].mean(0)
@@ -142,15 +142,17 @@ def test_ridge_of_every_split_is_the_refit(d: int) -> None:
 
 def test_logistic_regression_of_a_split_does_not_know_its_test_part() -> None:
     targets, splits = splits_of(60)
-    z = standardise(torch.nn.functional.one_hot(targets.labels).double() + 0.1 * targets.inputs[:, :3])[0]
-    own = logistic_predictions(principal_components(z), targets.one_hot, splits).softmax(2)
-    turned = targets.one_hot.clone()
+    z = standardise(
+        torch.nn.functional.one_hot(targets.y_classes.labels).double() + 0.1 * targets.x_numbers.values[:, :3]
+    )[0]
+    own = logistic_predictions(principal_components(z), targets.y_classes.one_hot, splits).softmax(2)
+    turned = targets.y_classes.one_hot.clone()
     turned[:, splits.test[0]] = turned[:, splits.test[0]].roll(1, 0)
     other = logistic_predictions(principal_components(z), turned, splits).softmax(2)
     rows = torch.cat([splits.validation[0], splits.test[0]])
     # all splits are solved until the last has converged, so what others do moves the last digits
     torch.testing.assert_close(own[0, rows], other[0, rows], atol=0.01, rtol=0)
-    assert (own[0, splits.test[0]].argmax(1) == targets.labels[splits.test[0]]).double().mean() > 0.9
+    assert (own[0, splits.test[0]].argmax(1) == targets.y_classes.labels[splits.test[0]]).double().mean() > 0.9
 
 
 def test_mixture_weights_are_the_best_on_validation() -> None:

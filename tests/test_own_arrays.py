@@ -157,8 +157,8 @@ def test_an_offset_of_z_hides_nothing_where_float64_tells_it_apart() -> None:
 
 def test_what_x_is_once_prepared() -> None:
     images = RNG.normal(size=(N, 1, 2, 2))
-    assert torch.equal(prepare(images, Y, CPU).given, torch.tensor(images))  # as it is: pictures are made of it
-    far = prepare(1e8 + np.arange(N) * 2.0**-20, Y, CPU).given
+    assert torch.equal(prepare(images, Y, CPU).x.given, torch.tensor(images))  # as it is: pictures are made of it
+    far = prepare(1e8 + np.arange(N) * 2.0**-20, Y, CPU).x.given
     assert far.shape == (N, 1) and torch.equal(far[:, 0] - far[0, 0], torch.arange(N) * 2.0**-20)
     constant = prepare(np.full((N, 3), 0.1), Y, CPU)
     assert not constant.inputs.any()

@@ -10,10 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from infoplane.charts.frames import of_history
 from infoplane.errors import UserError
 from infoplane.phases.analysis import Settings, analyse
 from infoplane.report import own_table
-from infoplane.tables import HISTORY, MEASURES, of_history
+from infoplane.tables import HISTORY, MEASURES
 from infoplane.testing import results as synthetic
 
 HEADER = "run,step,site,zx,zy"

@@ -49,7 +49,7 @@ def decoded(z: torch.Tensor, of: Targets, options: kernel.Options | None = None)
 def test_no_decoder_has_seen_what_it_draws(features: int) -> None:
     """Equal to kernel ridge regression with an unpenalised intercept, solved again without each sample."""
     of = targets()
-    x = of.given.flatten(1).double()
+    x = of.x.given.flatten(1).double()
     z = torch.cat([x, noise(of.n, features)], 1)
     chosen = reconstruction.zx(z, of, kernel.Options(bandwidths=(1.0,)))
     chosen = replace(chosen, bandwidth=1.0, ridge=0.05)
@@ -69,10 +69,10 @@ def test_no_decoder_has_seen_what_it_draws(features: int) -> None:
 def test_more_samples_than_a_gram_matrix_serves() -> None:
     """With landmarks, the error of the pictures is the Z-X that was chosen by."""
     of = targets(n=80)
-    z = torch.cat([of.given.flatten(1).double(), noise(of.n, 5)], 1)
+    z = torch.cat([of.x.given.flatten(1).double(), noise(of.n, 5)], 1)
     options = kernel.Options(exact_up_to=60, landmarks=30, screen=20)
     chosen = reconstruction.zx(z, of, options)
-    x = of.given.flatten(1).double()
+    x = of.x.given.flatten(1).double()
     error = (x - decoded(z, of, options)).square().sum()
     assert "landmarks" in chosen.detail and chosen.value is not None
     assert float(error / reconstruction.constant_losses(x).sum()) == pytest.approx(chosen.value, rel=1e-6)
@@ -80,27 +80,27 @@ def test_more_samples_than_a_gram_matrix_serves() -> None:
 
 def test_a_representation_that_is_the_input_gives_it_back() -> None:
     of = targets(n=200)
-    x = of.given.flatten(1).double()
-    assert float((decoded(of.given, of) - x).square().mean()) < 1e-4 * float(x.var())
+    x = of.x.given.flatten(1).double()
+    assert float((decoded(of.x.given, of) - x).square().mean()) < 1e-4 * float(x.var())
 
 
 def test_independent_noise_gives_about_the_mean_image() -> None:
     of = targets(n=200)
-    x = of.given.flatten(1).double()
+    x = of.x.given.flatten(1).double()
     found = decoded(noise(of.n, 400), of)
     assert float((found - x.mean(0)).square().mean()) < 0.05 * float(x.var())
 
 
 def test_activations_that_do_not_vary_give_the_mean_of_the_others() -> None:
     of = targets()
-    x = of.given.flatten(1).double()
+    x = of.x.given.flatten(1).double()
     others = (x.sum(0) - x) / (of.n - 1)
     torch.testing.assert_close(decoded(torch.ones(of.n, 5), of), others)
 
 
 def test_the_decoder_is_the_kernel_familys() -> None:
     of = targets(n=200)
-    z = torch.cat([of.given.flatten(1).double()[:, :4], noise(of.n, 7)], 1)
+    z = torch.cat([of.x.given.flatten(1).double()[:, :4], noise(of.n, 7)], 1)
     options = kernel.Options(screen=60)
     family = kernel.estimate(z, of, options)[0]
     ours = reconstruction.zx(z, of, options)

@@ -12,7 +12,8 @@ from conftest import REPOSITORY
 
 from infoplane import meaning, registry
 from infoplane.config.complete import LABELLED, complete, recorded
-from infoplane.config.load import Plan, load
+from infoplane.config.load import load
+from infoplane.config.plan import Plan
 from infoplane.config.schema import Experiment
 from infoplane.meaning import NOTHING, meanings
 from infoplane.sources import manifest, verbatim

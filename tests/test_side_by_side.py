@@ -94,7 +94,7 @@ def test_a_stack_of_regressions_has_the_fit_of_each(monkeypatch: pytest.MonkeyPa
         folds = targets.folds(5, 0)
         training = (folds[None] != torch.arange(5)[:, None]).double()
         basis = gram.centred_eigenbasis(gram.standardised_gram(z).products)
-        posed = logistic.problem(basis, targets.one_hot, training, torch.float64)
+        posed = logistic.problem(basis, targets.y_classes.one_hot, training, torch.float64)
         asked.append((posed, 100.0 ** (1 - place), logistic.constant_fit(posed), 1e-9))
     assert len({len(posed.values) for posed, *_ in asked}) > 2
     monkeypatch.setattr(logistic, "MOST_ITERATIONS", 10)

@@ -9,7 +9,8 @@ from workflow import tiny
 
 from infoplane.config.demand import work_seconds
 from infoplane.config.disk import dump_bytes
-from infoplane.config.load import Plan, load
+from infoplane.config.load import load
+from infoplane.config.plan import Plan
 from infoplane.storage.parquet import write_rows
 from infoplane.why.cost import START_SECONDS, UNKNOWN_SECONDS, duration_at_once, estimate
 from infoplane.why.pending import Pending

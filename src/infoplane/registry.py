@@ -92,6 +92,26 @@ def regresses(family: str) -> bool:
     return not _says(family, "INPUTS", "identity", "amounts")
 
 
+VARIABLES = ("x", "y", *(f"{name} of {kind}" for name in "xy" for kind in ("numbers", "classes")))
+"""What a measure may be about: X or Y of the run, of any kind or of one kind only."""
+
+
+def about(family: str) -> dict[str, str]:
+    """Measure, or a pattern of measures, of a family -> which of `VARIABLES` it is about.
+
+    By the literal ``ABOUT`` in its file; without it, ``zx`` is about X and ``zy`` about Y, of any kind. Raises
+    `UserError` for anything else.
+    """
+    found = _literal("measure", family, "ABOUT", None)
+    found = {"zx": "x", "zy": "y"} if found is None else found
+    if not isinstance(found, dict) or not set(found.values()) <= set(VARIABLES):
+        known = ", ".join(VARIABLES)
+        raise UserError(
+            f"{source('measure', family)}: ABOUT is {found!r}: expected measures, each with one of {known}."
+        )
+    return found
+
+
 def ignores_groups(family: str) -> bool:
     """Whether a measure family counts samples that belong together as independent ones.
 

@@ -258,9 +258,11 @@ def _decided(patterns: dict[str, int], site: str) -> int | None:
 
 @dataclass(frozen=True)
 class MeasuresSpec(Spec):
-    """One measure family and its options."""
+    """One measure family and its options, and what it measures beside X and Y."""
 
     family: Plugin
+    targets: dict[str, str] | None = None
+    """Label -> field of the data set, decoded at the same sites as Y is; None: there are none."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ MEASURES: Columns = {
     "part": pl.String,
     "depth": pl.Int64,
     "measure": pl.String,
+    "field": pl.String,
     "family": pl.String,
     "value": pl.Float64,
     "unit": pl.String,
@@ -53,7 +54,8 @@ MEASURES: Columns = {
     "detail": pl.String,
     "blocks": pl.List(pl.Float64),
 }
-"""Columns of a run's measures file; the table adds those of `ADDED`."""
+"""Columns of a run's measures file; the table adds those of `ADDED`. field: what a row is about, x or y of the task, or
+the label of a further target; empty for what is about none of them."""
 
 ADDED = ["capacity_gap", "best_family", "best_value", "dpi_excess", "status"]
 """Columns that need more than one row."""
@@ -84,7 +86,7 @@ ACCURACY = accuracy(10)
 """What networks are judged by where the tables do not say: in a table of one's own. It has no trivial answer to be
 compared with, so the margin is never used."""
 
-MEASURES_ORDER = [*RUN, "family", "measure", "depth", "site", "part", "step"]
+MEASURES_ORDER = [*RUN, "family", "measure", "field", "depth", "site", "part", "step"]
 HISTORY_ORDER = [*RUN, "step", "split", "quantity"]
 
 
@@ -201,11 +203,6 @@ def metric(metadata: Mapping[str, Any]) -> Metric:
     return Metric(**known[0]) if known else ACCURACY
 
 
-def of_history(history: pl.DataFrame, split: str, quantity: str) -> pl.DataFrame:
-    """The rows of one quantity of a split that have a value."""
-    return history.filter(pl.col("split") == split, pl.col("quantity") == quantity, pl.col("value").is_not_null())
-
-
 def _name(run: ExpectedRun) -> str:
     return f"{run.architecture}/{run.shortcut}/seed{run.seed}"
 
@@ -257,7 +254,7 @@ def with_capacity_gap(values: pl.DataFrame, label: str | None = "linear") -> pl.
 
     label: of the linear family, None where there is no such family, or several.
     """
-    keys = [*RUN, "step", "site", "part", "measure"]
+    keys = [*RUN, "step", "site", "part", "measure", "field"]
     linear = values.filter(pl.col("family") == pl.lit(label, pl.String), pl.col("step").is_not_null())
     joined = values.join(
         linear.select([*keys, pl.col("value").alias("linear")]), on=keys, how="left", maintain_order="left"
@@ -271,7 +268,7 @@ def with_best_family(values: pl.DataFrame) -> pl.DataFrame:
 
     Of equal values the first family in the alphabet's order is named.
     """
-    keys = [*RUN, "step", "site", "part", "measure"]
+    keys = [*RUN, "step", "site", "part", "measure", "field"]
     found = values.filter(pl.col("measure").is_in(DECODED), pl.col("step").is_not_null(), pl.col("value").is_finite())
     best = (
         found.sort("value", "family")
@@ -296,7 +293,7 @@ def with_dpi_excess(values: pl.DataFrame, unchained: Collection[tuple[str, ...]]
     sums = chain & (pl.col("part") == "z") & pl.col("measure").is_in(list(RISES)) & pl.col("value").is_finite()
     sign = pl.col("measure").replace_strict(RISES, default=None, return_dtype=pl.Float64)
     lost = pl.when(sums).then(sign * pl.col("value"))
-    before = lost.cum_max().forward_fill().shift(1).over([*RUN, "family", "measure", "step"])
+    before = lost.cum_max().forward_fill().shift(1).over([*RUN, "family", "measure", "field", "step"])
     excess = pl.when(before > lost).then(before - lost).alias("dpi_excess")
     return values.with_columns(excess).select([*MEASURES, *ADDED])
 
@@ -313,7 +310,8 @@ def _summary(
     for found in seen:
         for package, version in (found.get("versions") or {}).items():
             versions.setdefault(package, set()).add(str(version))
-    entropy = values.filter(pl.col("measure") == "zy")["reference"].drop_nulls()
+    of_label = values.filter(pl.col("measure") == "zy", pl.col("field") == "y", pl.col("unit") == "nats")
+    entropy = of_label["reference"].drop_nulls()
     images = sorted({note for found in seen for note in found.get("images") or []})
     return ({"images": images} if images else {}) | {
         "config": config,

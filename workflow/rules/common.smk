@@ -36,7 +36,8 @@ except ModuleNotFoundError:
 from infoplane import registry
 from infoplane.config.complete import recorded
 from infoplane.config.demand import demand
-from infoplane.config.load import Run, load
+from infoplane.config.load import load
+from infoplane.config.plan import Run
 from infoplane.config.written import check_file
 from infoplane.errors import UserError, printable
 from infoplane.quantities import number

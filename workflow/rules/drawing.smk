@@ -4,7 +4,10 @@ Needs: the configuration. Makes: nothing.
 """
 
 CHART_FILES = ("html", "svg", "pdf", "png", "json")
-PHASES = [f"{RESULTS}/{{scope}}phases/{name}.parquet" for name in ("phases", "differences", "gaps", "nulls", "blocks")]
+PHASES = [
+    f"{RESULTS}/{{scope}}phases/{name}.parquet"
+    for name in ("phases", "differences", "gaps", "nulls", "blocks", "targets")
+]
 ANSWER = f"{RESULTS}/{{scope}}phases/answer.md"
 PLANES = [chart for chart in PLAN.charts.values() if chart.kind == "information_plane"]
 ANIMATED = PLANES and PLAN.config.animation.format != "none"

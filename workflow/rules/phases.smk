@@ -15,6 +15,7 @@ rule phases:
         gaps=f"{RESULTS}/{{scope}}phases/gaps.parquet",
         nulls=f"{RESULTS}/{{scope}}phases/nulls.parquet",
         blocks=f"{RESULTS}/{{scope}}phases/blocks.parquet",
+        targets=f"{RESULTS}/{{scope}}phases/targets.parquet",
         answer=report(ANSWER, category="Answer"),
     log:
         f"{LOGS}/{{scope}}phases.log",

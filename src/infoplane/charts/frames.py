@@ -11,6 +11,7 @@ import polars as pl
 from infoplane.options import Metric
 from infoplane.phases.curves import last_block
 from infoplane.phases.results import Phases
+from infoplane.phases.targets import read
 from infoplane.specs import label_of
 from infoplane.storage.parquet import read_rows
 from infoplane.tables import metric
@@ -34,10 +35,10 @@ class Tables:
     @classmethod
     def read(cls, measures: Path, history: Path, phases: Sequence[Path] = ()) -> Self:
         """Read the tables, and the phases' where wanted; raises `UserError` for one that is missing or damaged."""
-        values, metadata = read_rows(measures)
+        values, metadata = read(measures)
         rows, _ = read_rows(history)
         found = Phases.read(phases) if phases else None
-        return cls(pl.DataFrame(values), pl.DataFrame(rows), metadata, found)
+        return cls(values, pl.DataFrame(rows), metadata, found)
 
     @cached_property
     def architectures(self) -> list[str]:
@@ -185,7 +186,8 @@ def curves(tables: Tables, family: str = "auto", part: str = "z", measures: Sequ
     merged: pl.DataFrame | None = None
     for measure in measures:
         value = pl.col("value")
-        extra = [pl.col("reference").mean().alias("label_entropy")] if measure == "zy" else []
+        nats = units.get(measure) == "nats"
+        extra = [pl.col("reference").mean().alias("label_entropy")] if measure == "zy" and nats else []
         summary = (
             rows.filter(pl.col("measure") == measure)
             .sort("seed")
@@ -205,6 +207,11 @@ def curves(tables: Tables, family: str = "auto", part: str = "z", measures: Sequ
         pl.coalesce(*(f"{measure}_{known}" for measure in measures)).alias(known) for known in ("epoch", "seeds")
     )
     return Curves(both.sort(*pair, "depth", "site", "step"), family, part, tuple(measures), units)
+
+
+def of_history(history: pl.DataFrame, split: str, quantity: str) -> pl.DataFrame:
+    """The rows of one quantity of a split that have a value."""
+    return history.filter(pl.col("split") == split, pl.col("quantity") == quantity, pl.col("value").is_not_null())
 
 
 def scores(tables: Tables) -> pl.DataFrame:

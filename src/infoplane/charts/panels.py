@@ -12,6 +12,7 @@ import altair as alt
 
 from infoplane.charts import scales, theme
 from infoplane.charts.frames import Curves, Tables
+from infoplane.phases.targets import of_target
 
 ACROSS, UP = "x", "y"
 HEIGHTS = {"plane": 400, "dynamics": 150, "score": 110, "heat": 210}
@@ -208,7 +209,7 @@ def _measure(channel: type[alt.X] | type[alt.Y], found: Curves, index: int, fiel
     """An axis of a measure whose range the script sets."""
     axis, measure = (ACROSS, UP)[index], found.measures[index]
     scale = alt.Scale(
-        type="sqrt" if measure in ("zx", "zy") else "linear",
+        type="sqrt" if of_target(measure)[0] in ("zx", "zy") else "linear",
         domain=[alt.ExprRef(f"{axis}_low"), alt.ExprRef(f"{axis}_high")],
         nice=False,
         zero=False,

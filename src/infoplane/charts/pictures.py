@@ -180,7 +180,8 @@ def _sheet(
     columns = [{"step": step, "zx": f"{value:.3f}", "least": step == least} for step, value in at.items()]
     labels = {row["image"]: row["label"] for row in rows}.values()
     names = about["class_names"]
-    classes = ", ".join(names[label] if names else str(label) for label in labels)
+    classes = ", ".join(names[label] if names else str(label) for label in labels if label is not None)
+    of_classes = f" of the classes {classes}" if classes else ""
     pictures = "; ".join(f"step {column['step']}, Z-X {column['zx']}" for column in columns)
     return {
         "shortcut": about["shortcut"],
@@ -191,7 +192,7 @@ def _sheet(
         "width": sheet.shape[1] if sheet is not None else 0,
         "height": sheet.shape[0] if sheet is not None else 0,
         "columns": columns,
-        "alt": f"{named}: held-out images of the classes {classes} (rows), and their reconstructions at {pictures}"
+        "alt": f"{named}: held-out images{of_classes} (rows), and their reconstructions at {pictures}"
         if uri
         else f"{named}: nothing could be decoded",
     }

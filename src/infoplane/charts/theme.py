@@ -13,13 +13,14 @@ import altair as alt
 import polars as pl
 
 from infoplane.charts.frames import Curves, Tables
+from infoplane.phases.targets import of_target
 
 FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 INK, MUTED, FAINT, GRID = "#24292f", "#57606a", "#8c959f", "#e4e7eb"
 
 Cell = alt.Chart | alt.LayerChart | alt.FacetChart
 
-ZX, ZY = "Z-X (normalised MSE, 0 = X decodable)", "Z-Y (nats)"
+ZX = "Z-X (normalised MSE, 0 = X decodable)"
 
 NAMES = {
     "zx": "Z-X",
@@ -137,7 +138,9 @@ def zx_title(width: int) -> str:
 
 def name(measure: str) -> str:
     """A measure as the field writes it."""
-    return NAMES.get(measure) or measure.replace("_", " ")
+    plain, target = of_target(measure)
+    named = NAMES.get(plain) or plain.replace("_", " ")
+    return f"{named} of {target}" if target else named
 
 
 def axis_title(measure: str, unit: str) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from infoplane.config.load import Plan, training_spec
+from infoplane.config.load import training_spec
+from infoplane.config.plan import Plan
 from infoplane.config.schema import Data, Experiment
 from infoplane.plugin_files import ARCHIVED, folders
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
 
-from infoplane.config.load import Plan
+from infoplane.config.plan import Plan
 from infoplane.options import Addition
 
 MB = 1_000_000
@@ -148,6 +148,7 @@ def _measures(plan: Plan, architecture: str, size: Size) -> tuple[float, float]:
     dimensions = max(size.stored, size.values)
     products = size.held_out * min(size.held_out, LANDMARKS) * dimensions
     seconds = size.checkpoints * size.sites * (MEASURE_SECONDS + products / PRODUCTS_PER_SECOND)
+    seconds *= 1 + len(plan.config.targets)
     return 16.0 * size.held_out * dimensions + 64.0 * size.held_out**2, seconds
 
 

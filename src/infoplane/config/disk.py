@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infoplane import quantities, registry
 from infoplane.config.demand import size
-from infoplane.config.load import Plan, Run
+from infoplane.config.plan import Plan, Run
 from infoplane.errors import UserError
 from infoplane.specs import CheckpointSpec
 

@@ -1,8 +1,7 @@
 """From the YAML's mapping to a checked experiment: its jobs and their specs."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from infoplane import registry
 from infoplane.config import claims
+from infoplane.config.plan import Plan, sites
 from infoplane.config.plugins import read_options, read_plugin, spelled_out
 from infoplane.config.problems import first_problem, require_types
 from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Task, Training
@@ -20,7 +20,6 @@ from infoplane.options import (
     Field,
     Fields,
     MemoryOptions,
-    Metric,
     Places,
     ResidualOptions,
     TaskOptions,
@@ -37,12 +36,13 @@ from infoplane.specs import (
     MeasuresSpec,
     Plugin,
     ReconstructionsSpec,
-    StackSpec,
     TrainingSpec,
-    TrainSpec,
     TruthsSpec,
     label_of,
 )
+
+TARGET = r"[A-Za-z][A-Za-z0-9_]*"
+"""What a further target may be called: its label becomes part of a column's name in charts."""
 
 KERNEL = "kernel"
 """The measure family whose decoder draws the reconstructions."""
@@ -54,87 +54,6 @@ MOST_PLACES = 10_000
 
 NOT_OF_ZX = ("folds", "extrapolate")
 """Its options that change no reconstruction."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run of the grid, by its labels."""
-
-    architecture: str
-    shortcut: str
-    seed: int
-
-    @property
-    def path(self) -> str:
-        """The run as a folder, the same under every stage."""
-        return f"{self.architecture}/{self.shortcut}/seed{self.seed}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that the workflow needs to know about an experiment."""
-
-    config: Experiment
-    data: DataSpec
-    samples: int | None
-    """Number of samples in the whole data set; None where it is not known before the data are read."""
-    fields: Fields
-    """What every sample has."""
-    task: Plugin
-    metric: Metric
-    """The first of the task's."""
-    architectures: dict[str, Plugin]
-    places: dict[str, Places]
-    """By architecture label: where its networks are read."""
-    training: dict[str, TrainingSpec]
-    """By architecture label."""
-    stacked: list[str]
-    """Labels of the architectures of which all seeds are trained in one job."""
-    shortcuts: dict[str, Plugin]
-    activations: ActivationsSpec
-    measures: dict[str, MeasuresSpec]
-    truths: dict[str, TruthsSpec]
-    """Known distributions that each measure family is compared with, by its label."""
-    charts: dict[str, Plugin]
-    reconstructions: ReconstructionsSpec | None
-    """Of every shown run; None: none are asked for."""
-    histograms: HistogramsSpec | None
-    claims: dict[str, dict[str, Any]]
-    """By label, with all that a claim left open filled in; JSON values."""
-
-    @cached_property
-    def shown(self) -> list[Run]:
-        """The runs of which the report shows pictures: the first seed of every architecture and shortcut."""
-        return [run for run in self.runs if run.seed == self.config.seeds[0]]
-
-    @cached_property
-    def runs(self) -> list[Run]:
-        return [
-            Run(architecture, shortcut, seed)
-            for architecture in self.architectures
-            for shortcut in self.shortcuts
-            for seed in self.config.seeds
-        ]
-
-    def sites(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
-        """Site -> shape of one sample's activation, in order of visit, of the networks with these labels."""
-        return sites(self.places[architecture], self.shortcuts[shortcut])
-
-    def stored(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
-        """Those of them that are read out -> shape of what is stored of one sample."""
-        found = self.sites(architecture, shortcut)
-        kept = self.activations.kept(list(found))
-        return {name: self.activations.stored(name, found[name]).shape for name in kept}
-
-    def train_spec(self, architecture: str, shortcut: str, seed: int) -> TrainSpec:
-        """The spec of one run, given its labels."""
-        pair = self.architectures[architecture], self.shortcuts[shortcut]
-        return TrainSpec(*pair, self.task, self.training[architecture], seed)
-
-    def stack_spec(self, architecture: str, shortcut: str) -> StackSpec:
-        """The spec of all seeds of one architecture and shortcut, given their labels."""
-        pair = self.architectures[architecture], self.shortcuts[shortcut]
-        return StackSpec(*pair, self.task, self.training[architecture], self.config.seeds)
 
 
 def load(config: Mapping[str, Any]) -> Plan:
@@ -190,8 +109,9 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         )
     for label in stacked:
         _check_stack(label, architectures[label].kind, shortcuts, task.kind)
+    _check_targets(experiment.targets, source.fields, learned.y, data.source.kind)
     measures = {
-        label: MeasuresSpec(read_plugin("measure", label, entry, f"measures.{label}")[0])
+        label: _measures(read_plugin("measure", label, entry, f"measures.{label}")[0], experiment.targets)
         for label, entry in experiment.measures.items()
     }
     charts = {
@@ -221,23 +141,6 @@ def _plan(config: Mapping[str, Any]) -> Plan:
         _histograms(experiment),
         claims.resolve(experiment.claims, architectures, shortcuts, experiment.phases.margin, metric.name),
     )
-
-
-def sites(places: Places, shortcut: Plugin) -> dict[str, tuple[int, ...]]:
-    """Site -> shape of one sample's activation, in order of visit, of a network with this shortcut.
-
-    The part m, the state after an addition, has the state's tensors one after another along the first axis.
-    """
-    parts = registry.parts(shortcut.kind)
-    states = getattr(registry.options_class("shortcut", shortcut.kind)(**shortcut.options), "states", 0)
-    found: dict[str, tuple[int, ...]] = {}
-    for place, shape in places.items():
-        of_addition = isinstance(shape, Addition)
-        for part in parts if of_addition else ("z",):
-            if part == "z" and of_addition and states:
-                found[f"{place}.m"] = (states * shape[0], *shape[1:])
-            found[f"{place}.{part}"] = tuple(shape)
-    return found
 
 
 def _check_memory(
@@ -302,6 +205,31 @@ def _task(task: Task, fields: Fields, kind: str) -> tuple[Plugin, TaskOptions]:
         has = "; ".join(f"{name}: {field}" for name, field in fields.items())
         raise UserError(f"task: {error} (the data set '{kind}' has {has})") from None
     return spelled_out(task.kind, options), options
+
+
+def _check_targets(targets: dict[str, str], fields: Fields, learned: str, kind: str) -> None:
+    """Raise `UserError` for a further target that cannot be decoded, or whose label would be mistaken."""
+    for label, name in targets.items():
+        where = f"targets.{label}"
+        if not re.fullmatch(TARGET, label) or label in ("x", "y"):
+            raise UserError(
+                f"{where}: a target's label holds letters, digits and '_', begins with a letter and is not x or y, got "
+                f"{shown(label)}"
+            )
+        if name not in fields:
+            raise UserError(f"{where}: the data set '{kind}' has no field '{name}': {nearest(name, fields)}")
+        if name == learned:
+            raise UserError(f"{where}: '{name}' is what the task learns, which is measured anyway: name another field")
+        if fields[name].classes is not None and not fields[name].is_class:
+            raise UserError(
+                f"{where}: '{name}' holds {fields[name]} of classes: a target is one class for each sample, or numbers"
+            )
+
+
+def _measures(family: Plugin, targets: dict[str, str]) -> MeasuresSpec:
+    """What a family measures; further targets only where it measures something of Y."""
+    of_y = any(text.startswith("y") for text in registry.about(family.kind).values())
+    return MeasuresSpec(family, dict(targets) if targets and of_y else None)
 
 
 def _data(data: Data) -> tuple[DataSpec, Any]:

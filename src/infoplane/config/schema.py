@@ -264,6 +264,9 @@ class Experiment(Section):
     training: Training = Training()
     activations: Activations = Activations()
     disk: Disk = Disk()
+    targets: dict[str, str] = Field(
+        {}, description="label -> field of the data set that is decoded at the same sites as what the task learns"
+    )
     measures: PluginSection = Field({"kernel": None}, description="label -> options; kind: the label's plug-in")
     charts: PluginSection = Field(
         {"information_plane": None}, description="label -> options; kind: the label's plug-in"

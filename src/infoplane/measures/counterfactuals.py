@@ -4,15 +4,14 @@ A change takes s and f row by row to another z'; it is linear in the rows, so in
 from those of s and f, and no change is ever made to the vectors themselves. Features are in units of the standard
 deviation of the true s + f throughout: a fixed decoder sees z' through the units that it was fitted in.
 
-A decoder is ridge regression (Z-X) or logistic regression (Z-Y) on s + f, fitted on all folds but one and judged on
-z' of that fold. Ridge regression without a fold F has a closed form: with M = (K + ridge)^-1 on centred vectors and
-a = M T, the left-out residuals are e = M_FF^-1 a_F and the dual weights a - M_F e, exact to rounding.
+A decoder is ridge regression (of numbers) or logistic regression (of classes) on s + f, fitted on all folds but one
+and judged on z' of that fold. Ridge regression without a fold F has a closed form: with M = (K + ridge)^-1 on centred
+vectors and a = M T, the left-out residuals are e = M_FF^-1 a_F and the dual weights a - M_F e, exact to rounding.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,7 +29,7 @@ from infoplane.measures.decoding.logistic import (
     problem,
 )
 from infoplane.measures.decoding.ridge import choose_ridge
-from infoplane.measures.targets import Targets
+from infoplane.measures.targets import Classes, Numbers, Targets, Variable
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """s and f, rows first, to z'; linear in the rows."""
@@ -120,10 +119,10 @@ def together(z: Tensor) -> Products:
 
 
 class Decoders:
-    """Decoders of X and Y from s + f, and what they lose on a changed z'.
+    """Decoders of a variable from s + f, and what they lose on a changed z'.
 
     folds: the fold that holds a sample out, or -1 (never judged); shape (n,). Every method returns one loss per judged
-    sample, float64, in the order of the samples: squared errors of X, or cross-entropies of Y in nats.
+    sample, float64, in the order of the samples: squared errors of numbers, or cross-entropies of classes in nats.
     """
 
     def __init__(self, products: Products, targets: Targets, folds: Tensor, ridges: Sequence[float]) -> None:
@@ -131,73 +130,72 @@ class Decoders:
         self.training = (folds[None] != torch.arange(int(folds.max()) + 1, device=folds.device)[:, None]).double()
         self.kernel, self.size = _scaled(products.changed(intact)[1])
         self.basis = centred_eigenbasis(self.kernel)
+        self._inverses: dict[Numbers, Tensor | None] = {}
+        self._logistics: dict[Classes, tuple[Problem, Tensor]] = {}
 
     @property
     def constant(self) -> bool:
         """Whether s + f does not vary."""
         return not bool(self.kernel.any())
 
-    def constant_x(self) -> Tensor:
+    def of_mean(self, variable: Numbers) -> Tensor:
         """Errors of the mean of the other folds."""
-        return self._losses_x(None)
+        return self._losses(variable, None)
 
-    def intact_x(self) -> Tensor:
-        """Errors of the decoder of s + f on s + f."""
-        return self._losses_x(self._inverse)
+    def intact(self, variable: Variable) -> Tensor:
+        """Losses of the decoder of s + f on s + f."""
+        if isinstance(variable, Numbers):
+            return self._losses(variable, self._inverse(variable))
+        posed, weights = self._logistic(variable)
+        return left_out_losses(weights @ posed.features, variable.labels, self.folds)
 
-    def fixed_x(self, change: Change) -> Tensor:
-        """Errors of the decoder of s + f on z'."""
-        return self._losses_x(self._inverse, self._difference(change))
-
-    def refitted_x(self, change: Change) -> Tensor:
-        """Errors of a decoder of z' on z'."""
-        return self._losses_x(self._inverse_of(self._changed_basis(change)))
-
-    def intact_y(self) -> Tensor:
-        """Cross-entropies of the decoder of s + f on s + f."""
-        problem, weights = self._logistic
-        return left_out_losses(weights @ problem.features, self.targets.labels, self.folds)
-
-    def fixed_y(self, change: Change) -> Tensor:
-        """Cross-entropies of the decoder of s + f on z'."""
-        problem, weights = self._logistic
+    def fixed(self, variable: Variable, change: Change) -> Tensor:
+        """Losses of the decoder of s + f on z'."""
+        if isinstance(variable, Numbers):
+            return self._losses(variable, self._inverse(variable), self._difference(change))
+        posed, weights = self._logistic(variable)
         kept = self.basis.values > NUMERICAL_RANK * self.basis.values[-1]
         lift = self.basis.vectors[:, kept] / self.basis.values[kept].sqrt()
-        moved = problem.features.double()
+        moved = posed.features.double()
         moved[:-1] += lift.T @ self._difference(change).T
-        return left_out_losses(weights @ moved.to(weights.dtype), self.targets.labels, self.folds)
+        return left_out_losses(weights @ moved.to(weights.dtype), variable.labels, self.folds)
 
-    def refitted_y(self, change: Change) -> Tensor:
-        """Cross-entropies of a decoder of z' on z'."""
-        posed = self._problem(self._changed_basis(change))
-        return cross_validate(posed, self.targets.labels, self.folds, self.ridges, TOLERANCE).losses
+    def refitted(self, variable: Variable, change: Change) -> Tensor:
+        """Losses of a decoder of z' on z'."""
+        basis = self._changed_basis(change)
+        if isinstance(variable, Numbers):
+            return self._losses(variable, self._inverse_of(basis, variable))
+        posed = self._problem(basis, variable)
+        return cross_validate(posed, variable.labels, self.folds, self.ridges, TOLERANCE).losses
 
-    @cached_property
-    def _inverse(self) -> Tensor | None:
-        return self._inverse_of(self.basis)
+    def _inverse(self, variable: Numbers) -> Tensor | None:
+        if variable not in self._inverses:
+            self._inverses[variable] = self._inverse_of(self.basis, variable)
+        return self._inverses[variable]
 
-    def _inverse_of(self, basis: Basis) -> Tensor | None:
+    def _inverse_of(self, basis: Basis, variable: Numbers) -> Tensor | None:
         """(K + ridge)^-1 on centred vectors, at the ridge with the least leave-one-out error; None where it is inf."""
-        ridge = choose_ridge(basis, self.targets.inputs, self.ridges, self.targets.groups).ridge
+        ridge = choose_ridge(basis, variable.values, self.ridges, self.targets.groups).ridge
         return (basis.vectors / (basis.values + ridge)) @ basis.vectors.T if math.isfinite(ridge) else None
 
-    @cached_property
-    def _logistic(self) -> tuple[Problem, Tensor]:
+    def _logistic(self, variable: Classes) -> tuple[Problem, Tensor]:
         """The logistic regression of s + f and its weights, shape (folds, classes, r + 1).
 
         Followed from strong ridges to weak: where all samples can be told apart, many weights fit as well as the best,
         and it is those on this path that are judged elsewhere.
         """
-        posed = self._problem(self.basis)
-        best = cross_validate(posed, self.targets.labels, self.folds, self.ridges, TOLERANCE).ridge
-        found = constant_fit(posed)
-        for ridge in [*(ridge for ridge in self.ridges if ridge > best), best]:
-            if math.isfinite(ridge):
-                found = fit(posed, ridge, found, TOLERANCE)
-        return posed, found.weights
+        if variable not in self._logistics:
+            posed = self._problem(self.basis, variable)
+            best = cross_validate(posed, variable.labels, self.folds, self.ridges, TOLERANCE).ridge
+            found = constant_fit(posed)
+            for ridge in [*(ridge for ridge in self.ridges if ridge > best), best]:
+                if math.isfinite(ridge):
+                    found = fit(posed, ridge, found, TOLERANCE)
+            self._logistics[variable] = posed, found.weights
+        return self._logistics[variable]
 
-    def _problem(self, basis: Basis) -> Problem:
-        return problem(basis, self.targets.one_hot, self.training, SOLVER_DTYPE)
+    def _problem(self, basis: Basis, variable: Classes) -> Problem:
+        return problem(basis, variable.one_hot, self.training, SOLVER_DTYPE)
 
     def _difference(self, change: Change) -> Tensor:
         """Inner products of z' - z with z, shape (n, n), in the kernel's units."""
@@ -206,18 +204,18 @@ class Decoders:
     def _changed_basis(self, change: Change) -> Basis:
         return centred_eigenbasis(_scaled(self.products.changed(change)[1])[0])
 
-    def _losses_x(self, inverse: Tensor | None, difference: Tensor | None = None) -> Tensor:
+    def _losses(self, variable: Numbers, inverse: Tensor | None, difference: Tensor | None = None) -> Tensor:
         """Left-out squared errors of ridge regression, or of the mean without an inverse.
 
         difference: inner products of the judged vectors, less the fitted ones, with the fitted ones.
         """
-        inputs = self.targets.inputs
-        losses = inputs.new_zeros(self.targets.n)
-        dual = inverse @ inputs if inverse is not None else None
+        values = variable.values
+        losses = values.new_zeros(self.targets.n)
+        dual = inverse @ values if inverse is not None else None
         for fold in range(len(self.training)):
             left_out = torch.nonzero(self.folds == fold)[:, 0]
             if inverse is None or dual is None:
-                residuals = inputs[left_out] - inputs[self.folds != fold].mean(0)
+                residuals = values[left_out] - values[self.folds != fold].mean(0)
             else:
                 residuals = torch.linalg.solve(inverse[left_out][:, left_out], dual[left_out])
                 if difference is not None:

@@ -190,8 +190,12 @@ class ForeignSubject(Subject):
                 raise UserError(f"{self.held_out_path}: column '{SAMPLE}' holds an id more than once.")
         return ForeignActivations(self.activations_path, ids)
 
-    @cached_property
-    def targets(self) -> Targets:
+    @property
+    def classifies(self) -> bool:
+        """Y is classes here."""
+        return True
+
+    def _own_targets(self) -> Targets:
         table = self._held_out
         if self.x is None and self.y is None:
             raise UserError("neither X nor Y is given: name at least one column of the held-out file.")

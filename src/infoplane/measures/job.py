@@ -1,6 +1,8 @@
 """Measure every site of a run at every checkpoint, with one family, into one tidy Parquet file."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from infoplane import registry
 from infoplane.activations.file import Site
+from infoplane.measures.about import About
 from infoplane.measures.decoding.side_by_side import side_by_side
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.information.possible import noted
@@ -32,6 +35,7 @@ SCHEMA = pa.schema(
         ("part", pa.string()),
         ("depth", pa.int64()),
         ("measure", pa.string()),
+        ("field", pa.string()),
         ("family", pa.string()),
         ("value", pa.float64()),
         ("unit", pa.string()),
@@ -65,18 +69,31 @@ def measure(spec: MeasuresSpec, subject: Subject, output: Path, labels: dict[str
 
 def measured_rows(spec: MeasuresSpec, subject: Subject, labels: dict[str, Any]) -> list[dict[str, Any]]:
     """One row per checkpoint, site and measure, with the columns of `SCHEMA`."""
-    family = registry.load("measure", spec.family.kind)
+    rows = list(_rows(spec, subject, labels))
+    if "y" in About.of(spec.family.kind).variables.values():
+        for target, field in (spec.targets or {}).items():
+            found = _rows(spec, subject.further(field), labels, target)
+            rows += [row | {"field": target} for row in found if row["field"] == "y"]
+    return rows
+
+
+def _rows(spec: MeasuresSpec, subject: Subject, labels: dict[str, Any], y: str = "Y") -> Iterator[dict[str, Any]]:
+    """The rows of one X and one Y. y: what readers call Y."""
+    family, about = registry.load("measure", spec.family.kind), About.of(spec.family.kind)
     options = getattr(family, "Options", NoOptions)(**spec.family.options)
-    surveyed = family.survey(subject, options) if hasattr(family, "survey") else _one_by_one(family, subject, options)
+    unmet = about.unmet(subject.targets) if about.needed else {}
+    able = replace(subject, chosen=about.taken(subject.targets)) if unmet else subject
+    surveyed = family.survey(able, options) if hasattr(family, "survey") else _one_by_one(family, able, options)
     independent = not registry.ignores_groups(spec.family.kind) or subject.targets.groups is None
-    return [
-        labels
-        | {"step": found.step, "epoch": subject.epoch(found.step)}
-        | {"site": found.site, "part": found.part, "depth": found.depth}
-        | vars(estimate)
-        for found in surveyed
-        for estimate in noted(found.estimates, lambda: subject.targets.entropy, independent)
-    ]
+    for found in surveyed:
+        told = [about.told(one, unmet, y) for one in found.estimates]
+        for estimate in noted(told, lambda: subject.targets.y.entropy, independent):
+            yield (
+                labels
+                | {"step": found.step, "epoch": subject.epoch(found.step), "site": found.site, "part": found.part}
+                | {"depth": found.depth, "field": about.variable(estimate.measure)}
+                | vars(estimate)
+            )
 
 
 def write(output: Path, rows: list[dict[str, Any]], subject: Subject, spec: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ TRIED = 32
 """Checkpoints at most of which Z-X is taken, to find where it is least."""
 
 IMAGES = "the first held-out image of each class in turn, from class 0 on; then the second of each, and so on"
+FIRST_IMAGES = "the first held-out images"
+"""Which they are where there are no classes."""
 
 SCHEMA = pa.schema(
     [
@@ -81,7 +83,7 @@ def write(spec: ReconstructionsSpec, subject: Subject, output: Path, labels: dic
         "site": site.column,
         "shape": list(subject.held_out.fields[subject.x_field].shape),
         "class_names": subject.held_out.fields[subject.y_field].names,
-        "images": IMAGES,
+        "images": IMAGES if subject.classifies else FIRST_IMAGES,
         "zx": {"steps": list(found), "values": [one.value for one in found.values()]},
         "n": subject.targets.n,
         **subject.status,
@@ -120,9 +122,7 @@ def far_apart(steps: Sequence[int], count: int, also: Sequence[int] = ()) -> lis
 
 def zx(z: Tensor, targets: Targets, options: kernel.Options) -> Estimate:
     """Z-X of activations of shape (n, ...), with the decoder's bandwidth and ridge, as the `kernel` family has it."""
-    # all of one class: there is no label to decode, and nothing is spent on Z-Y
-    unlabelled = replace(targets, labels=torch.zeros_like(targets.labels), classes=1)
-    return kernel.estimate(z, unlabelled, replace(options, extrapolate=False))[0]
+    return kernel.estimate(z, replace(targets, wanted=("x",)), replace(options, extrapolate=False))[0]
 
 
 def reconstruct(z: Tensor, targets: Targets, chosen: Estimate, options: kernel.Options) -> Tensor:
@@ -130,7 +130,7 @@ def reconstruct(z: Tensor, targets: Targets, chosen: Estimate, options: kernel.O
 
     Activations that do not vary give the mean of the others.
     """
-    inputs, groups = targets.given.flatten(1).double(), targets.groups
+    inputs, groups = targets.x_numbers.given.flatten(1).double(), targets.groups
     if chosen.ridge is None or chosen.bandwidth is None:
         if groups is not None:
             return inputs - constant_group_residuals(inputs, groups)
@@ -168,10 +168,11 @@ def _pictures(
     """The rows of one checkpoint."""
     targets, held_out, x, y = subject.targets, subject.held_out, subject.x_field, subject.y_field
     made = reconstruct(subject.read(step, site), targets, chosen, options)
-    losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(
-        targets.inputs, targets.groups
-    ).mean()
-    rows = pick(held_out[y], count)
+    numbers = targets.x_numbers
+    of_mean = constant_losses(numbers.values, targets.groups).mean()
+    losses = (numbers.given.flatten(1).double() - made).square().sum(1) / of_mean
+    known = held_out[y] if subject.classifies else None
+    rows = pick(np.zeros(targets.n, np.int64) if known is None else known, count)
     stored = np.rint(held_out[x][rows] * (255 / held_out.fields[x].unit)).clip(0, 255).astype(np.uint8)
     drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), held_out, x)
     return [
@@ -182,7 +183,7 @@ def _pictures(
             "zx": chosen.value,
             "image": int(row),
             "index": int(held_out.index[row]),
-            "label": int(held_out[y][row]),
+            "label": None if known is None else int(known[row]),
             "nmse": float(losses[row]),
             "original": original.ravel(),
             "reconstruction": picture.ravel(),

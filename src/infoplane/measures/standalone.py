@@ -10,6 +10,7 @@ import torch
 
 from infoplane import registry
 from infoplane.errors import UserError, nearest
+from infoplane.measures.about import About
 from infoplane.measures.arrays import as_ids, as_inputs, as_labels, as_samples
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.foreign import ForeignSubject
@@ -73,7 +74,10 @@ def measure(
         raise UserError(f"z has {n} samples, group has {len(groups)}.")
     targets = prepare(inputs, labels, representation.device, groups)
     independent = not registry.ignores_groups(family) or targets.groups is None
-    return noted(module.estimate(representation, targets, chosen), lambda: targets.entropy, independent)
+    about = About.of(family)
+    found = module.estimate(representation, about.taken(targets), chosen)
+    told = [about.told(one, about.unmet(targets)) for one in found]
+    return noted(told, lambda: targets.y.entropy, independent)
 
 
 @old_arguments(probe="held_out")

@@ -7,7 +7,7 @@ are measured. ``READS`` in its file names what it needs of the run; without it, 
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from infoplane.activations.file import ActivationsFile, Site
 from infoplane.data.samples import Split, read_split
-from infoplane.errors import UserError
+from infoplane.errors import UserError, nearest
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.targets import Targets, prepare
+from infoplane.measures.targets import Targets, Variable, classes, gather, numbers
 from infoplane.specs import TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 
@@ -63,6 +63,8 @@ class Subject:
     train_path: Path | None = None
     run: TrainSpec | None = None
     """Of which run the files must be; None: of any."""
+    chosen: Targets | None = None
+    """What is decoded in place of the run's own X and Y; None: these."""
 
     @cached_property
     def held_out(self) -> Split:
@@ -77,10 +79,32 @@ class Subject:
 
     @cached_property
     def targets(self) -> Targets:
-        """X and Y of the held-out images, and which samples belong together where the data set says so."""
-        return prepare(
-            self.held_out.as_read(self.x_field), self.held_out[self.y_field], self.device, self.held_out.groups
-        )
+        """X and Y of the held-out samples, and which of them belong together where the data set says so."""
+        return self.chosen or self._own_targets()
+
+    def _own_targets(self) -> Targets:
+        return gather(self.variable(self.x_field), self.variable(self.y_field), self.held_out.groups)
+
+    def variable(self, name: str) -> Variable:
+        """A field of the held-out samples: one class each, or numbers as networks read them.
+
+        Raises `UserError` where they have none of this name.
+        """
+        if name not in self.held_out.fields:
+            raise UserError(f"{self.held_out_path} has no field '{name}': {nearest(name, self.held_out.fields)}")
+        if self.held_out.fields[name].is_class:
+            return classes(self.held_out[name], self.device)
+        return numbers(self.held_out.as_read(name), self.device, f"the field '{name}'")
+
+    def further(self, name: str) -> "Subject":
+        """The same run, of which only how a field of the held-out samples can be decoded, in place of Y, is asked."""
+        targets = gather(self.targets.x, self.variable(name), self.held_out.groups)
+        return replace(self, chosen=replace(targets, wanted=("y",)))
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the network's answer is a class."""
+        return self.held_out.fields[self.y_field].is_class
 
     @property
     def x_field(self) -> str:
@@ -150,9 +174,9 @@ class Subject:
         return torch.as_tensor(np.array(z), device=self.device)
 
     def answers(self, step: int) -> Tensor | None:
-        """The class that the network gives each sample, int64, shape (n,); None where its logits were not read."""
+        """The class that the network gives each sample, int64, shape (n,); None where there is none."""
         logits = [site for site in self.sites if site.column == LOGITS]
-        return self.read(step, logits[0]).argmax(1) if logits else None
+        return self.read(step, logits[0]).argmax(1) if logits and self.classifies else None
 
     @property
     def image_notes(self) -> list[str]:

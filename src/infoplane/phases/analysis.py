@@ -1,4 +1,4 @@
-"""The phase analysis of one experiment, from its two tidy tables to five more."""
+"""The phase analysis of one experiment, from its two tidy tables to six more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -87,13 +87,23 @@ def analyse(
         pl.DataFrame(gap.correlations(runs, settings.level, settings.resamples), schema=GAPS),
         pl.DataFrame(tried, schema=NULLS),
         blocks.blocks(measures, settings.level, settings.margin),
+        _targets(measures, family, generalisation, settings),
         {"phases": asdict(settings), "family": family, "last_blocks": last_blocks, "versions": versions()}
         | {"metric": asdict(metric), "trivial": (metadata.get("trivial") or {}).get(metric.name)},
     )
 
 
+def _targets(
+    measures: pl.DataFrame, family: str, generalisation: Mapping[Any, Mapping[str, Any]], settings: Settings
+) -> pl.DataFrame:
+    """The phases of each further target's own curve."""
+    cells = [cell for name in curves.of_targets(measures, family) for cell in curves.cells(measures, family, only=name)]
+    rows = [row for cell in cells for row in _rows(cell, generalisation, settings)]
+    return pl.DataFrame(rows, schema=PHASES)
+
+
 def write(found: Phases, paths: Sequence[Path]) -> None:
-    """Write the five tables and ``answer.md``, each to the path that is named after it; the same bytes every time."""
+    """Write the six tables and ``answer.md``, each to the path that is named after it; the same bytes every time."""
     by_name = {path.stem: path for path in paths}
     for name in TABLES:
         if name not in by_name:

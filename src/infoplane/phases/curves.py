@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from infoplane.errors import UserError, nearest
 from infoplane.phases.mending import Array, grain, mend
+from infoplane.phases.targets import of_target
 from infoplane.specs import label_of
 
 DEFAULT_FAMILY = "kernel"
 INPUT = {"zx": 1, "ixz": -1, "ixz_upper": -1, "ixz_lower": -1}
 """Measures that tell of the input, best first, and the sign that makes learning a fall."""
 LABEL = {"zy": 1, "izy": -1, "izy_lower": -1, "izy_upper": -1}
-"""The same for the label."""
+"""The same for the label, and for further targets."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def cells(
 ) -> Iterator[Cell]:
     """Every architecture, shortcut and site of a family at a part, in the order of their names and depth.
 
-    only: a measure to read as it is, whatever it tells of; None: that of the input, with that of the label beside it.
+    only: a measure to read alone, as it is, or turned where it is of a further target; None: that of the input, with
+    that of the label beside it.
     extrapolated: the values at unlimited n, of which no standard error and no parts of the images are known.
 
     Runs that are missing or have diverged are left out, with a note. Checkpoints are those that half of the seeds have,
@@ -140,7 +142,7 @@ def cells(
     rows = rows.filter(
         pl.col("family") == family, pl.col("part") == part, pl.col("value").is_finite(), pl.col("step").is_not_null()
     )
-    signs: Mapping[str, int] = INPUT if only is None else {only: 1}
+    signs: Mapping[str, int] = INPUT if only is None else {only: sign_of_target(only)}
     measure = next((name for name in signs if (rows["measure"] == name).any()), None)
     if measure is None:
         return
@@ -173,6 +175,23 @@ def cells(
         y = _curve(of_y, second, LABEL, seeds, steps, scales) if second is not None and whole else None
         keys = str(architecture), str(shortcut), family, str(site), int(depth)
         yield Cell(*keys, seeds, tuple(steps), x, y, "; ".join(notes))
+
+
+def sign_of_target(measure: str) -> int:
+    """The sign that makes learning a further target a fall; 1 for any other measure."""
+    plain, target = of_target(measure)
+    return LABEL.get(plain, 1) if target else 1
+
+
+def of_targets(measures: pl.DataFrame, family: str) -> list[str]:
+    """The measures by which a family tells of further targets: of each, the best that there is."""
+    found: dict[str, list[str]] = {}
+    for name in measures.filter(pl.col("family") == family)["measure"].drop_nulls().unique().sort():
+        plain, target = of_target(name)
+        if target and plain in LABEL:
+            found.setdefault(target, []).append(name)
+    order = list(LABEL)
+    return [min(names, key=lambda name: order.index(of_target(name)[0])) for names in found.values()]
 
 
 BySeed = dict[int, dict[int, tuple[float, float, list[float] | None]]]

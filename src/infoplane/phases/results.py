@@ -46,7 +46,9 @@ PHASES: Columns = {
     "basis": pl.String,  # what the intervals know of: samples x seeds, samples, seeds, standard errors, roughness
     "note": pl.String,
 }
-"""One row per architecture, shortcut, family and site, for every seed and over all seeds."""
+"""One row per architecture, shortcut, family and site, for every seed and over all seeds. The table of further targets
+has the same columns and a row per target beside: there ``measure`` is that of the target, such as ``zy_of_colour``, and
+all quantities are of its curve."""
 
 DIFFERENCES: Columns = {
     "architecture": pl.String,
@@ -125,6 +127,7 @@ TABLES: dict[str, Columns] = {
     "gaps": GAPS,
     "nulls": NULLS,
     "blocks": BLOCKS,
+    "targets": PHASES,
 }
 
 
@@ -137,6 +140,7 @@ class Phases:
     gaps: pl.DataFrame
     nulls: pl.DataFrame
     blocks: pl.DataFrame
+    targets: pl.DataFrame
     metadata: dict[str, Any]
 
     @property

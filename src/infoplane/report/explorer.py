@@ -14,6 +14,7 @@ from infoplane import registry
 from infoplane.charts import scales, theme
 from infoplane.charts.frames import Curves, Tables, curves, scores, spread
 from infoplane.charts.panels import ACROSS, HEIGHTS, UP
+from infoplane.phases.targets import of_target
 
 SITES, CHECKPOINTS = 14, 48
 """At most this many sites of an architecture and checkpoints of the experiment."""
@@ -129,7 +130,7 @@ def _span(rows: pl.DataFrame, measure: str, pixels: int, zero: bool, reference: 
 
 def kind(measure: str) -> scales.Kind:
     """The scale that a measure is drawn on."""
-    return "sqrt" if measure in ("zx", "zy") else "linear"
+    return "sqrt" if of_target(measure)[0] in ("zx", "zy") else "linear"
 
 
 def _curve(rows: pl.DataFrame, steps: Sequence[int], x: str, y: str) -> dict[str, list[Any]]:

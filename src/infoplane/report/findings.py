@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from infoplane.charts import theme
 from infoplane.charts.frames import Curves, Tables
 from infoplane.phases.results import PHASES, Phases
 
@@ -55,6 +56,10 @@ def phases(tables: Tables, found: Curves) -> dict[str, Any] | None:
     rows = _ordered(judged(tables, found), tables)
     last = {architecture: found.last_block(architecture) for architecture in tables.architectures}
     mine = [row for row in rows if row["site"] == last[row["architecture"]]]
+    of_targets = _ordered(tables.phases.targets.filter(pl.col("seed").is_null()), tables)
+    targets: dict[str, list[dict[str, Any]]] = {}
+    for row in (row for row in of_targets if row["site"] == last[row["architecture"]]):
+        targets.setdefault(theme.name(row["measure"]), []).append(row)
     everywhere: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         everywhere.setdefault(row["architecture"], []).append(row)
@@ -73,6 +78,7 @@ def phases(tables: Tables, found: Curves) -> dict[str, Any] | None:
         "family": family(tables.phases, found),
         "last": mine,
         "sites": everywhere,
+        "targets": targets,
         "differences": [row for row in differences if row["quantity"] in AMPLITUDES],
         "more_differences": [row for row in differences if row["quantity"] not in AMPLITUDES],
         "reference": differences[0]["reference"] if differences else "",

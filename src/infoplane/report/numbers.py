@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from infoplane.charts import theme
-from infoplane.charts.frames import Tables, curves
-from infoplane.tables import DECODED, of_history
+from infoplane.charts.frames import Tables, curves, of_history
+from infoplane.tables import DECODED
 
 SPARK_WIDTH, SPARK_HEIGHT = 110, 26
 

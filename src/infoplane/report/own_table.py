@@ -264,6 +264,7 @@ def _measures(rows: pl.DataFrame, classes: int | None) -> pl.DataFrame:
         given: dict[str, pl.Expr] = {
             "part": pl.lit("z"),
             "measure": pl.lit(measure),
+            "field": pl.lit(measure[1]),
             "value": pl.col(measure),
             "unit": pl.lit(unit),
             "stderr": pl.col(stderr) if stderr in rows.columns else pl.lit(None),

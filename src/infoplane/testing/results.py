@@ -24,6 +24,11 @@ DIP = {"identity": 0.02, "none": 0.12, "projection": 0.28}
 SAMPLES = 400
 
 
+def about(measure: str) -> str:
+    """The column ``field`` of a measure."""
+    return {"zx": "x", "ixz": "x", "zy": "y", "izy": "y"}.get(measure, "")
+
+
 def steps(count: int, last: int = 640) -> list[int]:
     """Step 0, then log-spaced ones."""
     logs = {round(last ** (i / max(1, count - 2))) for i in range(count - 1)}
@@ -73,6 +78,7 @@ def measure_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
                         "part": "z",
                         "depth": depth,
                         "measure": measure,
+                        "field": about(measure),
                         "family": family,
                         "value": value + worse,
                         "unit": "nmse" if measure == "zx" else "nats",
@@ -108,7 +114,8 @@ def gradient_rows(run: dict[str, Any], family: str, at: list[int], names: list[s
             place = {"step": step, "epoch": step / 20, "site": layer, "part": "weight", "depth": depth}
             rows += [
                 dict.fromkeys(MEASURES) | run | place | {"measure": measure, "family": family, "value": value}
-                | {"unit": "1", "n": SAMPLES, "d": 64, "edge": "", "constant_features": 0, "note": "", "detail": ""}
+                | {"field": "", "unit": "1", "n": SAMPLES, "d": 64, "edge": "", "note": "", "detail": ""}
+                | {"constant_features": 0}
                 for measure, value in found.items()
             ]  # fmt: skip
     return rows
@@ -144,6 +151,7 @@ def anatomy_rows(run: dict[str, Any], family: str, at: list[int], names: list[st
             rows += [
                 dict.fromkeys(MEASURES) | run | place | {"part": part, "measure": measure, "value": value}
                 | {"unit": "nmse" if "zx" in measure else "1", "n": SAMPLES, "d": 64, "edge": ""}
+                | {"field": about(measure)}
                 | {"stderr": 0.01 if "zx" in measure else None, "constant_features": 0, "note": ""}
                 | {"detail": '{"z_equals_s_plus_f":true}'}
                 for (part, measure), value in found.items()

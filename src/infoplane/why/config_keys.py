@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infoplane.config.demand import of_one_run
-from infoplane.config.load import Plan
+from infoplane.config.plan import Plan
 
 CODE = "code "
 """How the parameter begins that is a digest of source files."""
@@ -130,6 +130,8 @@ def _key(rule: str, path: Path, wildcards: Mapping[str, str], plan: Plan) -> str
         return "seeds" if head in ("seed", "seeds") else ".".join(path)
     if rule in ("measures", "truths") and head == "family":
         return ".".join(["measures", wildcards["family"], *rest])
+    if rule == "measures":
+        return ".".join(path)
     if rule == "data":
         return ".".join(["data", *rest]) if head == "source" else f"data.{'split_seed' if head == 'seed' else head}"
     if rule == "charts":

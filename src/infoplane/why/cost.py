@@ -13,7 +13,8 @@ from typing import Any
 
 from infoplane.config.demand import OF_A_RUN, of_one_run, work_seconds
 from infoplane.config.disk import dump_bytes
-from infoplane.config.load import Plan, load
+from infoplane.config.load import load
+from infoplane.config.plan import Plan
 from infoplane.errors import UserError
 from infoplane.storage.parquet import metadata, open_parquet
 from infoplane.timings import timing

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from infoplane.config.demand import of_one_run
-from infoplane.config.load import Plan
+from infoplane.config.plan import Plan
 from infoplane.quantities import number
 from infoplane.why import code_record
 from infoplane.why.code_record import Files

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from infoplane.config.load import Plan
+from infoplane.config.plan import Plan
 from infoplane.quantities import duration, number, size
 from infoplane.why.cost import Cost
 from infoplane.why.pending import Pending

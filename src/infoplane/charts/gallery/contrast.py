@@ -42,13 +42,16 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
             words = "nothing measured" if site is None else f"no values at {site}"
             cells.append(theme.placeholder(words, width, height, architecture))
             continue
-        cell = _cell(tables, steps.placed(mine), steps, first=not index % columns, kind=options.scale)
+        label = theme.brief_title("zy", found.units.get("zy", "nats"))
+        cell = _cell(tables, steps.placed(mine), steps, not index % columns, options.scale, label)
         cells.append(cell.properties(width=width, height=height, title=f"{architecture} · {site}"))
     basis = theme.basis(tables, found.family, scale=options.scale)
     return theme.grid(cells, columns, f"Rings mark each curve's lowest mean. {basis}", colour="shared")
 
 
-def _cell(tables: Tables, rows: pl.DataFrame, steps: scales.Steps, first: bool, kind: scales.Kind) -> theme.Cell:
+def _cell(
+    tables: Tables, rows: pl.DataFrame, steps: scales.Steps, first: bool, kind: scales.Kind, label: str
+) -> theme.Cell:
     span = scales.Span(kind, rows["zx_low"], rows["zx_high"])
     scale = span.scale
     axis = alt.Axis(title=theme.ZX if first else None, values=span.ticks(HEIGHT, 20), format=scales.FORMAT)
@@ -65,7 +68,7 @@ def _cell(tables: Tables, rows: pl.DataFrame, steps: scales.Steps, first: bool, 
         alt.Tooltip("zx:Q", title="Z-X, mean"),
         alt.Tooltip("zx_low:Q", title="smallest seed"),
         alt.Tooltip("zx_high:Q", title="largest seed"),
-        alt.Tooltip("zy:Q", title="Z-Y (nats), mean"),
+        alt.Tooltip("zy:Q", title=f"{label}, mean"),
     ]
     columns = ["shortcut", "step", "at", "zx", "zx_low", "zx_high", "zy"]
     chart = alt.Chart(rows.select(columns))

@@ -21,7 +21,6 @@ class Options:
 
 
 SCHEMES: dict[str, Literal["viridis", "magma"]] = {"zx": "viridis", "zy": "magma"}
-TITLES = {"zx": ["Z-X", "(normalised MSE,", "0 = X decodable)"], "zy": ["Z-Y (nats)"]}
 
 
 def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
@@ -38,6 +37,16 @@ def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:
     ]
     description = theme.basis(tables, found.family, found.part, options.scale)
     return theme.grid(cells, len(tables.shortcuts), description, colour="independent", rows=12)
+
+
+def _title(measure: str, unit: str) -> list[str]:
+    """The legend's title, line by line."""
+    name = theme.name(measure)
+    return (
+        [name, "(normalised MSE,", f"0 = {name[-1]} decodable)"]
+        if unit == "nmse"
+        else [theme.brief_title(measure, unit)]
+    )
 
 
 def _row(
@@ -63,7 +72,7 @@ def _row(
             ticks=False,
         ),
     )
-    name = {"zx": "Z-X", "zy": "Z-Y (nats)"}[measure]
+    name = theme.brief_title(measure, found.units[measure])
     tooltip = [
         alt.Tooltip("site:N"),
         alt.Tooltip("step:Q"),
@@ -86,7 +95,10 @@ def _row(
             ),
         )
         shown = alt.Legend(
-            title=TITLES[measure], gradientLength=long, values=span.ticks(long, 14), format=scales.FORMAT
+            title=_title(measure, found.units[measure]),
+            gradientLength=long,
+            values=span.ticks(long, 14),
+            format=scales.FORMAT,
         )
         colour = alt.Color(
             f"{measure}:Q",

@@ -21,7 +21,7 @@ from infoplane.phases.curves import last_block
 @dataclass(frozen=True)
 class Options:
     x: Annotated[str, "the measure across: zx, ixz, ixz_upper and so on"] = "zx"
-    y: Annotated[str, "the measure upwards: zy, izy, izy_lower and so on"] = "zy"
+    y: Annotated[str, "the measure upwards: zy, izy, izy_lower and so on, or zy_of_colour of a further target"] = "zy"
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
     most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9

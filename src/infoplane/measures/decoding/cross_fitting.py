@@ -32,14 +32,14 @@ class Splits:
 
 
 def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, seed: int) -> Splits:
-    """Train, validation and test positions, stratified by label.
+    """Train, validation and test positions, stratified by the classes of Y where it has some.
 
     validation: share of what a fold does not hold out. A sample alone in its class is only ever trained on. Samples
     that belong together are in one part; then only folds are stratified, and parts are as long as the shortest. Raises
     `UserError` when there are fewer samples than folds.
     """
     left_out = targets.folds(folds, seed).cpu().numpy()
-    labels = targets.labels.cpu().numpy()
+    labels = targets.strata(targets.y).cpu().numpy()
     fewest = min(int(((left_out >= 0) & (left_out != fold)).sum()) for fold in range(folds))
     stopping = max(1, round(validation * fewest))
     parts: list[tuple[np.ndarray, np.ndarray]] = []
@@ -68,7 +68,7 @@ def cross_fit(targets: Targets, folds: int, repeats: int, validation: float, see
         )
     some = np.random.default_rng([seed, folds])
     training = [np.sort(some.permutation(one)[:fitted]) for one, _ in parts]
-    device = targets.labels.device
+    device = targets.y.given.device
     return Splits(
         torch.as_tensor(np.stack(training), device=device),
         torch.as_tensor(np.stack([stop[:stopping] for _, stop in parts]), device=device),

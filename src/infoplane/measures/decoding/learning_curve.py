@@ -16,7 +16,7 @@ from infoplane.errors import UserError
 from infoplane.measures.decoding.gram import Basis
 from infoplane.measures.decoding.ridge import choose_ridge, constant_losses
 from infoplane.measures.groups import in_order, standard_error
-from infoplane.measures.targets import FEWEST_SAMPLES, Targets
+from infoplane.measures.targets import FEWEST_SAMPLES, Classes, Numbers, Targets, Variable
 
 FAR = 0.25
 SLIGHT = 0.1
@@ -53,39 +53,44 @@ class Limit:
         return f"too few samples for this decoder: {self.half:.3g} with half of them, {self.value:.3g} extrapolated"
 
 
-def halves(targets: Targets, folds: int, seed: int) -> list[Tensor]:
-    """Positions of the samples of two disjoint halves, stratified by label; none when they could not be decoded."""
+def halves(targets: Targets, variable: Variable, folds: int, seed: int) -> list[Tensor]:
+    """Positions of the samples of two disjoint halves, stratified as folds are; none when they could not be decoded."""
     if targets.n < 2 * max(FEWEST_SAMPLES, folds):
         return []
-    half = targets.folds(2, seed).clamp(min=0)
+    half = targets.folds(2, seed, variable).clamp(min=0)
     parts = [torch.nonzero(half == which)[:, 0] for which in range(2)]
     # samples alone in their class are all in the first half
     able = min(map(len, parts)) >= FEWEST_SAMPLES and all(
-        _can_be_decoded(targets.only(part), folds, seed) for part in parts
+        _can_be_decoded(targets.only(part), variable.only(part), folds, seed) for part in parts
     )
     return parts if able else []
 
 
-def _can_be_decoded(part: Targets, folds: int, seed: int) -> bool:
+def _can_be_decoded(part: Targets, variable: Variable, folds: int, seed: int) -> bool:
     """Whether folds can be made of a half; of one class no half is told apart, and none is asked for."""
     try:
-        part.folds(folds, seed)
+        part.folds(folds, seed, variable)
     except UserError:
         return False
     return True
 
 
-def zx_limit(
-    losses: Tensor, targets: Targets, parts: Sequence[Tensor], bases: Sequence[Basis], ridges: Sequence[float]
+def limit_of_numbers(
+    losses: Tensor,
+    variable: Numbers,
+    groups: Tensor | None,
+    parts: Sequence[Tensor],
+    bases: Sequence[Basis],
+    ridges: Sequence[float],
 ) -> Limit | None:
     """Of squared leave-one-out errors over those of the mean: losses of all samples and the bases of the parts."""
-    inputs, groups = targets.inputs, targets.groups
-    constant = constant_losses(inputs, groups)
+    values = variable.values
+    constant = constant_losses(values, groups)
     part_losses, part_constant = torch.zeros_like(losses), torch.zeros_like(losses)
     for rows, basis in zip(parts, bases, strict=True):
         own = None if groups is None else in_order(groups[rows])
-        part_losses[rows] = choose_ridge(basis, inputs[rows], ridges, own).losses
-        part_constant[rows] = constant_losses(inputs[rows], own)
+        part_losses[rows] = choose_ridge(basis, values[rows], ridges, own).losses
+        part_constant[rows] = constant_losses(values[rows], own)
     if not float(part_constant.sum()) > 0:
         return None
     whole, half = float(losses.sum() / constant.sum()), float(part_losses.sum() / part_constant.sum())
@@ -93,23 +98,25 @@ def zx_limit(
     return _limit(whole, half, own, (part_losses - half * part_constant) / part_constant.mean(), groups)
 
 
-def zy_limit(
+def limit_of_classes(
     losses: Tensor,
+    variable: Classes,
     targets: Targets,
     parts: Sequence[Tensor],
-    part_losses: Callable[[Targets, Basis], Tensor],
+    part_losses: Callable[[Classes, Targets, Basis], Tensor],
     bases: Sequence[Basis],
 ) -> Limit | None:
     """Of left-out cross-entropies, nats: losses of all samples, NaN where a sample was never left out, shape (n,).
 
-    part_losses: the same of other targets, with a basis on their samples. None where a part has only one class.
+    part_losses: the same of some samples' variable and targets, with a basis on them. None where a part has only one
+    class.
     """
     half = torch.full_like(losses, torch.nan)
     for rows, basis in zip(parts, bases, strict=True):
-        part = targets.only(rows)
-        if part.classes == 1:
+        part = variable.only(rows)
+        if not part.varies:
             return None
-        half[rows] = part_losses(part, basis)
+        half[rows] = part_losses(part, targets.only(rows), basis)
     judged = ~(losses + half).isnan()
     groups = None if targets.groups is None else targets.groups[judged]
     return _limit(float(losses.nanmean()), float(half.nanmean()), losses[judged], half[judged], groups)

@@ -18,7 +18,7 @@ from infoplane.measures.decoding.fitting import Criterion, Fit, Sample, Schedule
 from infoplane.measures.decoding.mixing import likelihood_weights, squared_weights
 from infoplane.measures.decoding.networks import Convolutional, Dense, Network, Token
 from infoplane.measures.decoding.splitwise import Components, logistic_predictions, ridge_predictions
-from infoplane.measures.targets import Targets
+from infoplane.measures.targets import Classes, Numbers, Variable
 from infoplane.streams import own_seed
 
 BUDGET = {"cpu": 64 << 20, "cuda": 4 << 30}
@@ -64,9 +64,9 @@ class Decoded:
     shares: list[float]
 
 
-def picture_shape(targets: Targets) -> tuple[int, int, int] | None:
-    """(channels, height, width) of X where it is a picture."""
-    shape = tuple(targets.given.shape[1:])
+def picture_shape(variable: Variable) -> tuple[int, int, int] | None:
+    """(channels, height, width) of a variable where it is a picture."""
+    shape = tuple(variable.given.shape[1:])
     return (shape[0], shape[1], shape[2]) if len(shape) == 3 else None
 
 
@@ -85,10 +85,10 @@ def patch_grid(tokens: int, picture: tuple[int, int, int] | None) -> int:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """X as a network decodes it: coordinates of shape (n, p), float64, a shift and rotation of X over ``scale``.
+class Coordinates:
+    """Numbers as a network decodes them: shape (n, p), float64, a shift and rotation of them over ``scale``.
 
-    All 0 where X does not vary.
+    All 0 where they do not vary.
     """
 
     coordinates: Tensor
@@ -96,16 +96,16 @@ class Inputs:
     scale: float
 
 
-def decoder_of_inputs(plan: Plan, shape: tuple[int, ...], targets: Targets) -> Inputs:
-    """The network that decodes X from activations of this shape (of one sample), and X in its coordinates.
+def decoder_of_numbers(plan: Plan, shape: tuple[int, ...], variable: Numbers) -> Coordinates:
+    """The network that decodes numbers from activations of this shape (of one sample), and them in its coordinates.
 
-    Convolutions decode pictures, tokens patches of them, where X and Z have the shapes for it. Else X is decoded as
-    numbers; where it has more dimensions than samples, in coordinates that are turned at random, so that no few of
-    them hold all its variance.
+    Convolutions decode pictures, tokens patches of them, where both have the shapes for it. Where there are more
+    dimensions than samples, the coordinates of anything else are turned at random, so that no few of them hold all the
+    variance.
     """
-    picture = picture_shape(targets)
+    picture = picture_shape(variable)
     network: Network
-    given = targets.given.double()
+    given = variable.given.double()
     if plan.kind == "convolutional" and picture:
         network = Convolutional((shape[0], shape[1], shape[2]), plan.width, plan.depth, picture)
         coordinates = given.flatten(1)
@@ -116,8 +116,8 @@ def decoder_of_inputs(plan: Plan, shape: tuple[int, ...], targets: Targets) -> I
         coordinates = patches.permute(0, 2, 4, 1, 3, 5).flatten(1)
         network = Token(shape[0], shape[1], coordinates.shape[1], plan.width, plan.depth, side**2)
     else:
-        coordinates = targets.inputs
-        if given.flatten(1).shape[1] >= targets.n:
+        coordinates = variable.values
+        if given.flatten(1).shape[1] >= len(variable):
             p = coordinates.shape[1]
             turn = torch.randn(
                 p, p, generator=torch.Generator().manual_seed(own_seed(plan.seed, "turn")), dtype=torch.float64
@@ -126,14 +126,14 @@ def decoder_of_inputs(plan: Plan, shape: tuple[int, ...], targets: Targets) -> I
         network = _numbers(plan, shape, coordinates.shape[1])
     coordinates = coordinates - coordinates.mean(0)
     scale = float(coordinates.square().mean().sqrt())
-    if not bool(targets.inputs.any()):
-        return Inputs(torch.zeros_like(coordinates), network, 0.0)
-    return Inputs(coordinates / scale, network, scale)
+    if not variable.varies:
+        return Coordinates(torch.zeros_like(coordinates), network, 0.0)
+    return Coordinates(coordinates / scale, network, scale)
 
 
-def decoder_of_labels(plan: Plan, shape: tuple[int, ...], targets: Targets) -> Network:
-    """The network that gives the logits of Y from activations of this shape (of one sample)."""
-    return _numbers(plan, shape, targets.classes)
+def decoder_of_classes(plan: Plan, shape: tuple[int, ...], variable: Classes) -> Network:
+    """The network that gives the logits of classes from activations of this shape (of one sample)."""
+    return _numbers(plan, shape, variable.count)
 
 
 def _numbers(plan: Plan, shape: tuple[int, ...], outputs: int) -> Network:
@@ -165,9 +165,9 @@ def cross_entropy(labels: Tensor) -> Criterion:
     return criterion
 
 
-def prior_logits(targets: Targets, splits: Splits) -> Tensor:
+def prior_logits(variable: Classes, splits: Splits) -> Tensor:
     """Logarithms of each split's class frequencies in training, shape (splits, K); a missing class counts as half."""
-    counts = targets.one_hot.T[splits.training].sum(1).clamp(min=0.5)
+    counts = variable.one_hot.T[splits.training].sum(1).clamp(min=0.5)
     return (counts / counts.sum(1, keepdim=True)).log()
 
 
@@ -222,7 +222,9 @@ def _judged(splits: Splits) -> Tensor:
     return torch.stack(filled)
 
 
-def judge_inputs(outputs: Tensor, components: Components, coordinates: Tensor, splits: Splits, linear: bool) -> Decoded:
+def judge_numbers(
+    outputs: Tensor, components: Components, coordinates: Tensor, splits: Splits, linear: bool
+) -> Decoded:
     """Squared errors of one activation's mixtures; outputs: (splits, V + tests, p)."""
     stopping = splits.validation.shape[1]
     beside = ridge_predictions(components, coordinates, splits) if linear else None
@@ -257,18 +259,18 @@ def judge_inputs(outputs: Tensor, components: Components, coordinates: Tensor, s
     )
 
 
-def judge_labels(outputs: Tensor, components: Components, targets: Targets, splits: Splits, linear: bool) -> Decoded:
+def judge_classes(outputs: Tensor, components: Components, variable: Classes, splits: Splits, linear: bool) -> Decoded:
     """Cross-entropies, nats, of one activation's mixtures; outputs: logits of shape (splits, V + tests, K)."""
     stopping, rows = splits.validation.shape[1], _judged(splits)
-    labels = targets.labels[rows]
+    labels = variable.labels[rows]
     network = outputs.double().softmax(2)
     beside = network
     if linear:
-        found = logistic_predictions(components, targets.one_hot, splits).double().softmax(2)
-        beside = found.gather(1, rows[:, :, None].expand(-1, -1, targets.classes))
-    prior = torch.zeros(len(splits), targets.classes, dtype=torch.float64, device=rows.device)
+        found = logistic_predictions(components, variable.one_hot, splits).double().softmax(2)
+        beside = found.gather(1, rows[:, :, None].expand(-1, -1, variable.count))
+    prior = torch.zeros(len(splits), variable.count, dtype=torch.float64, device=rows.device)
     for fold, test in enumerate(splits.test):
-        known = targets.one_hot.sum(1) - targets.one_hot[:, test].sum(1)
+        known = variable.one_hot.sum(1) - variable.one_hot[:, test].sum(1)
         prior[fold * splits.repeats : (fold + 1) * splits.repeats] = known / known.sum()
     candidates = torch.stack([prior[:, None].expand_as(network), beside, network], 1)
     given = candidates.gather(3, labels[:, None, :, None].expand(-1, 3, -1, 1))[..., 0]

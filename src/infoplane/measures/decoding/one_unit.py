@@ -10,13 +10,13 @@ from torch import Tensor
 from infoplane.measures.decoding.gram import BLOCK
 from infoplane.measures.decoding.learning_curve import CLEAR, SLIGHT
 from infoplane.measures.groups import standard_error
-from infoplane.measures.targets import Targets
+from infoplane.measures.targets import Classes
 
 ROUNDING = 1e-9
 """A unit whose variance is below this share of its mean square is constant but for rounding."""
 
 
-def note(z: Tensor, targets: Targets, left_out: Tensor, losses: Tensor) -> str:
+def note(z: Tensor, variable: Classes, groups: Tensor | None, left_out: Tensor, losses: Tensor) -> str:
     """Name the value of the best single unit where it is clearly below the decoder's; else say nothing.
 
     z: activations, (n, d); left_out: the fold of every sample, -1 where it is in none, (n,); losses: cross-entropy of
@@ -27,22 +27,22 @@ def note(z: Tensor, targets: Targets, left_out: Tensor, losses: Tensor) -> str:
     n, d = z.shape
     if d <= n // 2:
         return ""
-    z, left_out, losses = (one.to(targets.labels.device) for one in (z, left_out, losses))
-    single = _losses(z, targets, left_out)
+    z, left_out, losses = (one.to(variable.labels.device) for one in (z, left_out, losses))
+    single = _losses(z, variable, left_out)
     judged = left_out >= 0
     gained = losses - single[judged]
-    groups = None if targets.groups is None else targets.groups[judged]
-    if float(gained.mean()) <= max(SLIGHT, CLEAR * standard_error(gained, groups)):
+    of_judged = None if groups is None else groups[judged]
+    if float(gained.mean()) <= max(SLIGHT, CLEAR * standard_error(gained, of_judged)):
         return ""
     value = float(single[judged].mean())
     return f"too few samples for {d} units: one unit alone, found in the training folds, gives {value:.3g} nats"
 
 
-def _losses(z: Tensor, targets: Targets, left_out: Tensor) -> Tensor:
+def _losses(z: Tensor, variable: Classes, left_out: Tensor) -> Tensor:
     """Cross-entropy of every sample by the best unit of the other folds, nats, (n,); of no meaning where in no fold."""
-    folds, n, classes = int(left_out.max()) + 1, len(z), targets.classes
+    folds, n, classes = int(left_out.max()) + 1, len(z), variable.count
     training = (left_out[None] != torch.arange(folds, device=z.device)[:, None]).double()
-    members = training[:, None] * targets.one_hot
+    members = training[:, None] * variable.one_hot
     sizes = members.sum(2)
     best = z.new_full((folds,), -1, dtype=torch.float64)
     unit = z.new_zeros((folds, n), dtype=torch.float64)
@@ -62,5 +62,5 @@ def _losses(z: Tensor, targets: Targets, left_out: Tensor) -> Tensor:
     variance = (members * errors).sum((1, 2)) / (training.sum(1) - classes).clamp(min=1)
     scaled = errors / (2 * variance[:, None, None] + torch.finfo(torch.float64).tiny)
     densities = (sizes / sizes.sum(1, keepdim=True)).log()[..., None] - scaled
-    surprises = densities.logsumexp(1) - densities.gather(1, targets.labels.expand(folds, 1, n))[:, 0]
+    surprises = densities.logsumexp(1) - densities.gather(1, variable.labels.expand(folds, 1, n))[:, 0]
     return surprises.gather(0, left_out.clamp(min=0)[None])[0]

@@ -146,14 +146,14 @@ def normalised_error(losses: Tensor, constant: Tensor, groups: Tensor | None = N
     return value, standard_error((losses - value * constant) / constant.mean(), groups)
 
 
-def outlying(constant: Tensor) -> str:
-    """A note where one sample is much of X's variance, as under heavy tails: then the standard error is too small.
+def outlying(constant: Tensor, name: str = "X") -> str:
+    """A note where one sample is much of a variable's variance, as under heavy tails: the standard error is too small.
 
-    constant: squared errors of the constant predictor, shape (n,).
+    constant: squared errors of the constant predictor, shape (n,). name: the variable's.
     """
     share = float(constant.max() / constant.sum())
     far = share > max(LARGEST, MOST_OFTEN / len(constant))
-    return f"one sample is {share:.0%} of X's variance: the value depends on few samples" if far else ""
+    return f"one sample is {share:.0%} of {name}'s variance: the value depends on few samples" if far else ""
 
 
 def choose_ridge(basis: Basis, inputs: Tensor, ridges: Sequence[float], groups: Tensor | None = None) -> Choice:

@@ -6,7 +6,7 @@ again in the subspace of s that is informative; and Z-X and Z-Y of s + f with th
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -35,15 +35,18 @@ from infoplane.measures.counterfactuals import (
     together,
     without_antiparallel,
 )
+from infoplane.measures.decoding.decode import blank, nothing_to_decode
 from infoplane.measures.decoding.ridge import decades, normalised_error
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.families import linear
 from infoplane.measures.groups import standard_error
 from infoplane.measures.subject import Addition, Measured, Subject, Survey
-from infoplane.measures.targets import Targets
+from infoplane.measures.targets import Numbers, Targets, Variable
 from infoplane.options import require
 from infoplane.progress import progress
 from infoplane.specs import canonical
+
+ABOUT = {"zx": "x of numbers", "zx_*": "x of numbers", "zy": "y", "zy_*": "y"}
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def _informative(
     if options.subspace == "components":
         basis = principal_basis(s, options.share)
     else:
-        basis = decoder_basis(s, targets.inputs, options.share, ridges, targets.groups)
+        basis = decoder_basis(s, targets.x_numbers.values, options.share, ridges, targets.groups)
     detail = canonical({"subspace": options.subspace, "share": options.share, "dimensions": basis.shape[1]})
     parts = {"s": restrict(s, basis), "f": restrict(f, basis)}
     parts["z"] = parts["s"] + parts["f"]
@@ -205,8 +208,7 @@ def _informative(
     folds = targets.folds(options.folds, options.seed)
     for part, values in parts.items():
         decoders = Decoders(together(values), targets, folds, ridges)
-        losses = decoders.intact_x, decoders.intact_y
-        for estimate in _told("informative", values, decoders, losses, detail, decoders.constant):
+        for estimate in _told("informative", values, decoders, decoders.intact, detail, decoders.constant):
             yield part, estimate
 
 
@@ -219,38 +221,35 @@ def _counterfactuals(
     changes |= {f"branch_x{scale:g}".replace(".", "_"): rescaled(scale) for scale in options.scales}
     changes["permuted_branch"] = permuted(permutation_within(folds, options.seed))
     decoders = Decoders(products(s, f), targets, folds, ridges)
-    losses = {"intact": (decoders.intact_x, decoders.intact_y)}
+    losses: dict[str, Losses] = {"intact": decoders.intact}
     for name, change in changes.items():
-        losses[f"{name}_fixed"] = partial(decoders.fixed_x, change), partial(decoders.fixed_y, change)
-        losses[f"{name}_refitted"] = partial(decoders.refitted_x, change), partial(decoders.refitted_y, change)
-    for name, both in losses.items():
+        losses[f"{name}_fixed"] = partial(decoders.fixed, change=change)
+        losses[f"{name}_refitted"] = partial(decoders.refitted, change=change)
+    for name, of in losses.items():
         constant = decoders.constant and not name.endswith("_refitted")
-        for estimate in _told(name, f, decoders, both, detail, constant):
+        for estimate in _told(name, f, decoders, of, detail, constant):
             yield "z", estimate
 
 
-Losses = Callable[[], Tensor]
+Losses = Callable[[Variable], Tensor]
 
 
-def _told(
-    name: str, z: Tensor, decoders: Decoders, losses: tuple[Losses, Losses], detail: str, constant: bool
-) -> Iterator[Estimate]:
-    """Z-X and Z-Y from left-out losses of X and of Y; constant: what was decoded does not vary."""
-    targets, of_mean = decoders.targets, decoders.constant_x()
+def _told(name: str, z: Tensor, decoders: Decoders, losses: Losses, detail: str, constant: bool) -> Iterator[Estimate]:
+    """Z-X and Z-Y from left-out losses of a variable; constant: what was decoded does not vary."""
+    targets = decoders.targets
     groups = None if targets.groups is None else targets.groups[decoders.folds >= 0]
     more = {"folds": len(decoders.training), "detail": detail}
-    for measure, unit, reference, known in (
-        ("zx", "nmse", 1.0, "" if bool(of_mean.sum() > 0) else "constant input"),
-        ("zy", "nats", targets.entropy, "" if targets.classes > 1 else "one class only"),
-    ):
-        value, stderr = None, None
-        if known == "one class only":
-            value = 0.0
-        elif not known and constant:
-            value, known = reference, "constant"
-        elif not known and measure == "zx":
-            value, stderr = normalised_error(losses[0](), of_mean, groups)
-        elif not known:
-            left_out = losses[1]()
-            value, stderr = float(left_out.mean()), standard_error(left_out, groups)
-        yield _estimate(f"{measure}_{name}", unit, value, z, reference=reference, stderr=stderr, note=known, **more)
+    for measure, variable in targets.decoded.items():
+        empty = replace(blank(measure, variable, len(z), z[0].numel(), **more), measure=f"{measure}_{name}")
+        of_mean = decoders.of_mean(variable) if isinstance(variable, Numbers) else None
+        if not variable.varies or (of_mean is not None and not bool(of_mean.sum() > 0)):
+            note = nothing_to_decode(blank(measure, variable, len(z), 1)).note
+            yield replace(empty, value=None if of_mean is not None else 0.0, note=note)
+        elif constant:
+            yield replace(empty, value=empty.reference, note="constant")
+        elif of_mean is not None:
+            value, stderr = normalised_error(losses(variable), of_mean, groups)
+            yield replace(empty, value=value, stderr=stderr)
+        else:
+            left_out = losses(variable)
+            yield replace(empty, value=float(left_out.mean()), stderr=standard_error(left_out, groups))

@@ -31,6 +31,7 @@ from infoplane.specs import canonical
 
 INPUTS = "identity"
 GROUPS = "ignored"
+ABOUT = {"ixz": "x", "izy": "y of classes"}
 
 SATURATED = 0.9
 """From this share of samples alone in their cell on, a value gets a note: it then depends on n, not on Z."""
@@ -68,12 +69,12 @@ class Options:
 
 def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     """I(X;Z) and I(Z;Y) in bits of activations of shape (n, ...)."""
-    return _estimates(z, group_rows(targets.given), group(targets.labels), None, options, None)
+    return _estimates(z, group_rows(targets.x.given), group(targets.y_classes.labels), None, options, None)
 
 
 def survey(subject: Subject, options: Options) -> Survey:
     """Every site at every checkpoint; with H(answer|Z) where the logits were read and pass through the site."""
-    inputs, labels = group_rows(subject.targets.given), group(subject.targets.labels)
+    inputs, labels = group_rows(subject.targets.x.given), group(subject.targets.y_classes.labels)
     spans = {site: _span(subject, site) for site in subject.sites} if options.binning == "run_range" else {}
     for step in progress(subject.steps, "measures: binned"):
         answers = subject.answers(step)

@@ -19,6 +19,7 @@ from infoplane.specs import canonical
 
 INPUTS = "identity"
 GROUPS = "ignored"
+ABOUT = {"ixz": "x", "ixz_given_y": "y of classes"}
 
 BLOCK = 1 << 22
 """Elements of Z that are widened to float64 at a time."""
@@ -59,7 +60,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     mu, spread = root(flat)
     sigma = torch.tensor(options.noise * spread, dtype=torch.float64, device=mu.device)
     drawn = (draw_layer(mu, sigma, options.seed, draw) for draw in range(options.draws))
-    draws = [informations(mu, sigma, targets.labels, z=z) for z in drawn]
+    draws = [informations(mu, sigma, targets.y_classes.labels, z=z) for z in drawn]
     about = "; ".join(filter(None, [spread_note(mu), f"of Z with noise {options.noise:g}"]))
     detail = canonical({"noise": options.noise, "sigma": float(sigma), "draws": options.draws})
     return [

@@ -27,6 +27,7 @@ from infoplane.specs import TrainSpec, canonical
 from infoplane.task import Task
 
 READS = ("checkpoints",)
+ABOUT: dict[str, str] = {}
 
 PART = "weight"
 NETWORK = "network"

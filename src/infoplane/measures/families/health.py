@@ -31,9 +31,12 @@ from infoplane.measures.health import (
     surviving_share,
 )
 from infoplane.measures.subject import Measured, Subject, Survey
+from infoplane.measures.targets import Classes, Numbers, Variable
 from infoplane.options import require
 from infoplane.progress import progress
 from infoplane.specs import canonical
+
+ABOUT = {"cka_input": "x", "cka_label": "y"}
 
 NETWORK = "network"
 """The site of values over all depths together."""
@@ -72,8 +75,8 @@ there is space, and ``cosine_before`` where the sum read before has the same sha
 
 def survey(subject: Subject, options: Options) -> Survey:
     """Every site at every checkpoint, and the intensity over depth of every checkpoint."""
-    of_input = centred_products(subject.targets.inputs)
-    of_label = subject.targets.one_hot.T @ subject.targets.one_hot
+    of_input, of_label = _products(subject.targets.x), _products(subject.targets.y)
+    nothing = "one class only" if isinstance(subject.targets.y, Classes) else "constant target"
     unbiased = options.alignment == "unbiased"
     chain = [one.z for one in subject.additions] or [site for site in subject.sites if site.part == "z"]
     shortcuts = {one.z.column: one.s.column if one.s else None for one in subject.additions}
@@ -86,7 +89,7 @@ def survey(subject: Subject, options: Options) -> Survey:
             finite = bool(torch.isfinite(z).all())
             if finite:
                 moments[site.column], intensities[site.column] = mean_and_variance(z), intensity(z)
-            estimates = list(_site(z, finite, of_input, of_label, unbiased))
+            estimates = list(_site(z, finite, of_input, of_label, nothing, unbiased))
             if site.column in shortcuts:
                 estimates.append(_predicted(z, shortcuts[site.column], moments))
             if site.part == "z":
@@ -99,8 +102,17 @@ def survey(subject: Subject, options: Options) -> Survey:
             yield Measured(step, NETWORK, "z", chain[-1].depth, list(_over_depth(found, subject.targets.n)))
 
 
-def _site(z: Tensor, finite: bool, of_input: Tensor, of_label: Tensor, unbiased: bool) -> Iterator[Estimate]:
-    """Measure what needs only one activation."""
+def _products(variable: Variable) -> Tensor:
+    """Inner products of the samples of a variable, shape (n, n), up to a shift."""
+    if isinstance(variable, Numbers):
+        return centred_products(variable.values)
+    return variable.one_hot.T @ variable.one_hot
+
+
+def _site(
+    z: Tensor, finite: bool, of_input: Tensor, of_label: Tensor, nothing: str, unbiased: bool
+) -> Iterator[Estimate]:
+    """Measure what needs only one activation; nothing: the note where Y does not vary."""
     if not finite:
         for measure, (unit, reference) in MEASURES.items():
             yield _estimate(measure, unit, None, z, reference=reference, note="non-finite")
@@ -113,7 +125,7 @@ def _site(z: Tensor, finite: bool, of_input: Tensor, of_label: Tensor, unbiased:
     constant = "" if active else "constant"
     alike = {
         "cka_input": (alignment(products, of_input, unbiased), "constant input"),
-        "cka_label": (alignment(products, of_label, unbiased), "one class only"),
+        "cka_label": (alignment(products, of_label, unbiased), nothing),
     }
     values: dict[str, float | None] = {
         "surviving_share": surviving_share(z),

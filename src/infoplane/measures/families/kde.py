@@ -16,6 +16,7 @@ from infoplane.specs import canonical
 
 INPUTS = "identity"
 GROUPS = "ignored"
+ABOUT = {"ixz_*": "x", "izy": "y of classes", "izy_*": "y of classes"}
 
 SATURATED = 0.9
 """From this share of samples alone on, a value gets a note: it then depends on n, not on Z."""
@@ -51,7 +52,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         return [replace(row, note="non-finite") for row in rows]
     if not bool((flat != flat[:1]).any()):
         return [replace(row, value=0.0, note="constant") for row in rows]
-    found = kde_information(flat, targets.labels, options.variance, options.noise == "relative")
+    found = kde_information(flat, targets.y_classes.labels, options.variance, options.noise == "relative")
     about = canonical(
         {
             "alone": found.alone,
@@ -61,7 +62,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     )
     outliers = spread_note(in_own_unit(flat)[0]) if options.noise == "relative" else ""
     saturated = f"saturated: {found.alone:.0%} of the samples are alone" if found.alone >= SATURATED else ""
-    one_class = "one class only" if targets.classes == 1 else ""
+    one_class = "one class only" if targets.y_classes.count == 1 else ""
     values = (found.ixz_upper, found.ixz_lower, found.izy_upper, found.izy_lower, found.izy_of_uppers)
     about_x, about_y = [saturated, outliers], [saturated, outliers, one_class]
     notes = ["; ".join(filter(None, about_x))] * 2 + ["; ".join(filter(None, about_y))] * 3

@@ -1,18 +1,18 @@
-"""Kernel ridge (Z-X) and kernel logistic regression (Z-Y), RBF or linear on standardised activations."""
+"""Kernel ridge (of numbers) and kernel logistic regression (of classes), RBF or linear on standardised activations."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from torch import Tensor
 
-from infoplane.measures.decoding.decode import Kernels, Search, decode
+from infoplane.measures.decoding.decode import Decoder, Search, decode
 from infoplane.measures.decoding.decode import footprint as exact_footprint
-from infoplane.measures.decoding.ridge import choose_ridge, decades, loss_curve, score_losses
+from infoplane.measures.decoding.ridge import decades
 from infoplane.measures.decoding.views import Kernel, Scale, SomeLandmarks, WholeGram, kernel_view
 from infoplane.measures.estimate import Estimate
-from infoplane.measures.groups import in_order
-from infoplane.measures.targets import Targets, rotate_to_rank
+from infoplane.measures.targets import Targets
 from infoplane.options import require
 
 CLOSE = 1.05
@@ -28,7 +28,7 @@ class Options:
     ] = (0.25, 1.0, 4.0, 16.0)
     screen: Annotated[int, "samples on which all bandwidths are tried; with no more samples than that, all are"] = 150
     finalists: Annotated[int, "bandwidths that go from there to leave-one-out on all samples"] = 2
-    folds: Annotated[int, "cross-validation folds of Z-Y (Z-X is leave-one-out)"] = 5
+    folds: Annotated[int, "cross-validation folds of classes (numbers are left out one by one)"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid; the kernel of a sample with itself is 1"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
     exact_up_to: Annotated[int, "samples with which nothing is approximated; with more, landmarks"] = 3000
@@ -72,27 +72,26 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     widths = [*options.bandwidths, math.inf]
     scale = Scale(options.exact_up_to, options.landmarks, options.seed)
 
-    def choose(view: WholeGram | SomeLandmarks) -> Kernels:
+    def propose(view: WholeGram | SomeLandmarks, decoders: Sequence[Decoder]) -> list[list[Kernel]]:
         kernels = _Widths(view, widths)
         everyone = targets.n <= options.screen
         some = slice(None) if everyone else targets.subset(options.screen, options.seed)
-        inputs = targets.inputs if everyone else rotate_to_rank(targets.inputs[some])
-        groups = None if targets.groups is None else in_order(targets.groups[some])
-        errors, scores = [], []
+        screens = [decoder.screen(some) for decoder in decoders]
+        scores: list[list[float]] = [[] for _ in decoders]
         for width in widths:
             basis = kernels[width].basis if isinstance(some, slice) else view.some(width, some)
-            errors.append(min(loss_curve(basis, basis.vectors.T @ inputs, ridges, groups=groups)))
-            scores.append(float(score_losses(basis, targets.one_hot[:, some], ridges, groups).mean()))
-        order = sorted(range(len(widths)), key=errors.__getitem__)[: options.finalists]
-        finalists = [index for index in order if errors[index] <= CLOSE * errors[order[0]]]
-        tried = _with_linear(kernels, [widths[index] for index in finalists])
-        choices = [choose_ridge(kernel.basis, targets.inputs, ridges, targets.groups) for kernel in tried]
-        best = min(range(len(tried)), key=[float(choice.losses.sum()) for choice in choices].__getitem__)
-        of_label = widths[min(range(len(widths)), key=scores.__getitem__)]
-        return Kernels(tried[best], choices[best], _with_linear(kernels, [of_label]))
+            for found, screen in zip(scores, screens, strict=True):
+                found.append(screen(basis))
+        proposed = []
+        for found, decoder in zip(scores, decoders, strict=True):
+            best, *others = sorted(range(len(widths)), key=found.__getitem__)
+            others = others[: options.finalists - 1] if decoder.comparable else []
+            finalists = [best, *(index for index in others if found[index] <= CLOSE * found[best])]
+            proposed.append(_with_linear(kernels, [widths[index] for index in finalists]))
+        return proposed
 
     search = Search(ridges, options.folds, options.seed, options.extrapolate)
-    return decode(z, targets, lambda flat: kernel_view(flat, targets, scale), choose, search)
+    return decode(z, targets, lambda flat: kernel_view(flat, targets, scale), propose, search)
 
 
 def _with_linear(kernels: "_Widths", widths: list[float]) -> list[Kernel]:

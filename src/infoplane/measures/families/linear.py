@@ -1,15 +1,16 @@
-"""Ridge regression (Z-X) and multinomial logistic regression (Z-Y) on standardised activations."""
+"""Ridge regression (of numbers) and multinomial logistic regression (of classes) on standardised activations."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from torch import Tensor
 
-from infoplane.measures.decoding.decode import Kernels, Search, decode
+from infoplane.measures.decoding.decode import Decoder, Search, decode
 from infoplane.measures.decoding.decode import footprint as exact_footprint
-from infoplane.measures.decoding.ridge import choose_ridge, decades
-from infoplane.measures.decoding.views import AllFeatures, Scale, SomeLandmarks, WholeGram, linear_view
+from infoplane.measures.decoding.ridge import decades
+from infoplane.measures.decoding.views import AllFeatures, Kernel, Scale, SomeLandmarks, WholeGram, linear_view
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.targets import Targets
 from infoplane.options import require
@@ -17,7 +18,7 @@ from infoplane.options import require
 
 @dataclass(frozen=True)
 class Options:
-    folds: Annotated[int, "cross-validation folds of Z-Y (Z-X is leave-one-out)"] = 5
+    folds: Annotated[int, "cross-validation folds of classes (numbers are left out one by one)"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a sample"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
     exact_up_to: Annotated[
@@ -49,9 +50,8 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     ridges = decades(options.weakest_ridge, options.strongest_ridge)
     scale = Scale(options.exact_up_to, options.landmarks, options.seed)
 
-    def choose(view: WholeGram | AllFeatures | SomeLandmarks) -> Kernels:
-        kernel = view.kernel(math.inf)
-        return Kernels(kernel, choose_ridge(kernel.basis, targets.inputs, ridges, targets.groups), [kernel])
+    def propose(view: WholeGram | AllFeatures | SomeLandmarks, decoders: Sequence[Decoder]) -> list[list[Kernel]]:
+        return [[view.kernel(math.inf)]] * len(decoders)
 
     search = Search(ridges, options.folds, options.seed, options.extrapolate)
-    return decode(z, targets, lambda flat: linear_view(flat, targets, scale), choose, search)
+    return decode(z, targets, lambda flat: linear_view(flat, targets, scale), propose, search)

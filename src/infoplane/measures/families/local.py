@@ -9,13 +9,13 @@ from torch import Tensor
 
 from infoplane.measures.blocks import blocks
 from infoplane.measures.decoding import one_unit
-from infoplane.measures.decoding.decode import knowing_nothing, one_class
+from infoplane.measures.decoding.decode import blank, knowing_nothing, nothing_to_decode
 from infoplane.measures.decoding.local import Local, label_losses, squared_losses
 from infoplane.measures.decoding.ridge import constant_losses, normalised_error
 from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.groups import standard_error
-from infoplane.measures.targets import Targets
+from infoplane.measures.targets import Classes, Numbers, Targets
 from infoplane.options import require, require_positive
 from infoplane.specs import canonical
 
@@ -46,54 +46,60 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
     The decoders are mixed by weights chosen on other folds than the one that is judged, the constant predictor and the
     classes' frequencies among them, so that values stay near the reference where nothing can be decoded.
     """
-    left_out = targets.folds(options.folds, options.seed).cpu()
     flat = z.flatten(1)
     n, d = flat.shape
-    zx = Estimate(measure="zx", unit="nmse", value=None, reference=1.0, n=n, d=d, folds=options.folds)
-    zy = Estimate(measure="zy", unit="nats", value=None, reference=targets.entropy, n=n, d=d, folds=options.folds)
+    folds = [targets.folds(options.folds, options.seed, variable).cpu() for variable in targets.decoded.values()]
+    blanks = [blank(name, variable, n, d, folds=options.folds) for name, variable in targets.decoded.items()]
     if not bool(torch.isfinite(flat).all()):
-        return [replace(one, note="non-finite") for one in (zx, zy)]
+        return [replace(one, note="non-finite") for one in blanks]
     features, constant = standardise(flat)
-    zx, zy = (replace(one, constant_features=constant) for one in (zx, zy))
-    if constant == d:
-        return knowing_nothing(zx, zy, targets)
     local = Local(options.neighbours, options.leaves, options.trees, options.columns, options.seed)
-    seen = features.cpu().numpy()
-    return [_zx(zx, seen, targets, left_out, local), _zy(zy, seen, targets, left_out, local)]
+    seen, found = features.cpu().numpy(), []
+    for one, variable, left_out in zip(blanks, targets.decoded.values(), folds, strict=True):
+        estimate = replace(one, constant_features=constant)
+        if constant == d:
+            found.append(knowing_nothing(estimate, variable, targets.groups))
+        elif not variable.varies:
+            found.append(nothing_to_decode(estimate))
+        elif isinstance(variable, Numbers):
+            found.append(_of_numbers(estimate, seen, variable, targets, left_out, local))
+        else:
+            found.append(_of_classes(estimate, seen, variable, targets, left_out, local))
+    return found
 
 
-def _zx(zx: Estimate, z: np.ndarray, targets: Targets, left_out: Tensor, local: Local) -> Estimate:
-    inputs, groups = targets.inputs.cpu(), _groups(targets)
-    constant = constant_losses(inputs, groups)
-    if not float(constant.sum()) > 0:
-        return replace(zx, note="constant input")
-    # what is alone in its class is left out too, for X needs no class; groups stay together
-    together = torch.arange(zx.n) if groups is None else groups
+def _of_numbers(
+    estimate: Estimate, z: np.ndarray, variable: Numbers, targets: Targets, left_out: Tensor, local: Local
+) -> Estimate:
+    values, groups = variable.values.cpu(), _groups(targets)
+    constant = constant_losses(values, groups)
+    # what is alone in its class is left out too, for numbers need no class; groups stay together
+    together = torch.arange(estimate.n) if groups is None else groups
     everyone = torch.where(left_out < 0, together % (int(left_out.max()) + 1), left_out)
-    found, weights = squared_losses(z, inputs.numpy(), everyone.numpy(), local)
+    found, weights = squared_losses(z, values.numpy(), everyone.numpy(), local)
     losses = torch.as_tensor(found)
     value, stderr = normalised_error(losses, constant, groups)
     return replace(
-        zx,
+        estimate,
         value=value,
         stderr=stderr,
         detail=_mixture(local, weights),
-        blocks=blocks(losses, torch.arange(zx.n), constant.sum(), groups),
+        blocks=blocks(losses, torch.arange(estimate.n), constant.sum(), groups),
         note=targets.note,
     )
 
 
-def _zy(zy: Estimate, z: np.ndarray, targets: Targets, left_out: Tensor, local: Local) -> Estimate:
-    if targets.classes == 1:
-        return one_class(zy)
-    found, weights = label_losses(z, targets.labels.cpu().numpy(), left_out.numpy(), local)
+def _of_classes(
+    estimate: Estimate, z: np.ndarray, variable: Classes, targets: Targets, left_out: Tensor, local: Local
+) -> Estimate:
+    found, weights = label_losses(z, variable.labels.cpu().numpy(), left_out.numpy(), local)
     judged = torch.nonzero(left_out >= 0)[:, 0]
     losses = torch.as_tensor(found)[judged]
-    alone = f"alone in their class and never left out: {zy.n - len(judged)}" if len(judged) < zy.n else ""
+    alone = f"alone in their class and never left out: {estimate.n - len(judged)}" if len(judged) < estimate.n else ""
     groups = _groups(targets)
-    unit = one_unit.note(torch.as_tensor(z), targets, left_out, losses)
+    unit = one_unit.note(torch.as_tensor(z), variable, targets.groups, left_out, losses)
     return replace(
-        zy,
+        estimate,
         value=float(losses.mean()),
         stderr=standard_error(losses, None if groups is None else groups[judged]),
         note="; ".join(filter(None, [alone, targets.note, unit])),

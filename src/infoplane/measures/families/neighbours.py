@@ -27,6 +27,7 @@ from infoplane.options import require
 from infoplane.specs import canonical
 
 GROUPS = "ignored"
+ABOUT = {"ixz": "x of numbers", "izy": "y of classes"}
 
 TRUSTED = 8
 """Joint dimension up to which errors at n = 1,000 stayed within some tenths of a nat on data of known information."""
@@ -92,9 +93,9 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         return [in_nats(name, n, d, None, "non-finite") for name in ("ixz", "izy")]
     if not varying(flat).shape[1]:
         return [in_nats(name, n, d, Information(0.0, 0.0), "constant") for name in ("ixz", "izy")]
-    x = compress_once(targets.given, options.dimensions, options.compress, options.seed)
+    x = compress_once(targets.x_numbers.given, options.dimensions, options.compress, options.seed)
     code = compress(flat, options.dimensions, options.compress, options.seed)
-    return [_inputs(x, code, (targets.given[0].numel(), d), options), _labels(code, targets, d, options)]
+    return [_inputs(x, code, (targets.x_numbers.given[0].numel(), d), options), _labels(code, targets, d, options)]
 
 
 def _inputs(given: Compressed, code: Compressed, wide: tuple[int, int], options: Options) -> Estimate:
@@ -127,7 +128,7 @@ def _fewer(name: str, columns: Tensor) -> str:
 def _labels(code: Compressed, targets: Targets, d: int, options: Options) -> Estimate:
     detail: dict[str, object] = {"estimator": options.classes, "k": options.class_k, "kept_z": code.kept}
     try:
-        found = class_information(code.code, targets.labels, options.classes, options.class_k)
+        found = class_information(code.code, targets.y_classes.labels, options.classes, options.class_k)
     except UserError as error:
         found = Information(math.nan, math.nan, str(error))
     setting = Setting(
@@ -137,11 +138,11 @@ def _labels(code: Compressed, targets: Targets, d: int, options: Options) -> Est
         options.dimensions,
         targets.n,
         (d,),
-        classes=targets.classes,
+        classes=targets.y_classes.count,
         seed=options.seed,
     )
     known = setting if found.note != "one class" else None
-    return _told("izy", found, known, targets.n, (d,), detail, options, most=targets.entropy)
+    return _told("izy", found, known, targets.n, (d,), detail, options, most=targets.y.entropy)
 
 
 def _told(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -10,17 +11,17 @@ from torch import Tensor
 
 from infoplane.measures.blocks import blocks
 from infoplane.measures.decoding.cross_fitting import Splits, cross_fit
-from infoplane.measures.decoding.decode import knowing_nothing, one_class
+from infoplane.measures.decoding.decode import blank, knowing_nothing, nothing_to_decode
 from infoplane.measures.decoding.fitting import Fit, Schedule
 from infoplane.measures.decoding.neural import (
     Decoded,
     Plan,
     choose_kind,
     cross_entropy,
-    decoder_of_inputs,
-    decoder_of_labels,
-    judge_inputs,
-    judge_labels,
+    decoder_of_classes,
+    decoder_of_numbers,
+    judge_classes,
+    judge_numbers,
     prior_logits,
     squared_error,
     train,
@@ -31,10 +32,12 @@ from infoplane.measures.decoding.standardise import standardise
 from infoplane.measures.estimate import Estimate
 from infoplane.measures.groups import standard_error
 from infoplane.measures.subject import Measured, Subject, Survey, content
-from infoplane.measures.targets import Targets
+from infoplane.measures.targets import LETTERS, Numbers, Targets
 from infoplane.options import require, require_positive
 from infoplane.progress import progress
 from infoplane.specs import canonical
+
+ABOUT = {"zx": "x of numbers", "zy": "y"}
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,8 @@ def survey(subject: Subject, options: Options) -> Survey:
                 yield Measured(step, site.name, site.part, site.depth, known[contents[step]])
 
 
-@dataclass(frozen=True)
-class _Warm:
-    """Weights of the checkpoint before: of the decoders of X and of Y, where there was something to decode."""
-
-    x: list[Tensor] | None
-    y: list[Tensor] | None
+_Warm = dict[str, list[Tensor]]
+"""Measure -> weights of the checkpoint before, where there was something to decode."""
 
 
 def _groups(
@@ -124,7 +123,8 @@ def _groups(
         yield from ([step] for step in steps)
         return
     judged = splits.validation.shape[1] + len(splits.test[0])
-    outputs = max(targets.given[0].numel(), targets.classes)
+    variables = targets.decoded.values()
+    outputs = max(one.given[0].numel() if isinstance(one, Numbers) else one.count for one in variables)
     held = 4 * (3 * targets.n * d + len(splits) * judged * outputs) + 8 * targets.n * min(targets.n, d)
     together = max(1, TOGETHER // held)
     yield from (steps[first : first + together] for first in range(0, len(steps), together))
@@ -137,19 +137,21 @@ def _decode(
     shape = tuple(activations[0].shape[1:])
     flat = [z.flatten(1) for z in activations]
     n, d = flat[0].shape
-    zx = Estimate(measure="zx", unit="nmse", value=None, reference=1.0, n=n, d=d, folds=options.folds)
-    zy = Estimate(measure="zy", unit="nats", value=None, reference=targets.entropy, n=n, d=d, folds=options.folds)
+    blanks = [blank(name, variable, n, d, folds=options.folds) for name, variable in targets.decoded.items()]
+    variables = list(targets.decoded.values())
     found: list[list[Estimate]] = [[]] * len(flat)
     able, prepared, components = [], [], []
     for index, z in enumerate(flat):
         if not bool(torch.isfinite(z).all()):
-            found[index] = [replace(one, note="non-finite", folds=None) for one in (zx, zy)]
+            found[index] = [replace(one, note="non-finite", folds=None) for one in blanks]
             continue
         values, constant = standardise(z)
-        own_zx, own_zy = (replace(one, constant_features=constant) for one in (zx, zy))
-        found[index] = [own_zx, own_zy]
+        found[index] = [replace(one, constant_features=constant) for one in blanks]
         if constant == d:
-            found[index] = knowing_nothing(replace(own_zx, folds=None), replace(own_zy, folds=None), targets)
+            found[index] = [
+                knowing_nothing(replace(one, folds=None), variable, targets.groups)
+                for one, variable in zip(found[index], variables, strict=True)
+            ]
         else:
             able.append(index)
             components.append(principal_components(values))
@@ -168,30 +170,28 @@ def _decode(
         inputs = torch.stack(prepared).unflatten(2, shape if kind != "mlp" else (d,))
     shape = tuple(inputs.shape[2:])
     about = {"decoder": kind, "start": options.start if warm else "fresh", "inputs": math.prod(shape)}
-    x = decoder_of_inputs(plan, shape, targets)
-    weights_x = weights_y = None
-    if bool(x.coordinates.any()):
-        criterion = squared_error(x.coordinates)
-        trained = train(x.network, inputs, splits, criterion, plan, None, warm.x if warm else None)
-        weights_x = trained.fit.parameters
-        for place, index in enumerate(able):
-            judged = judge_inputs(trained.outputs[place], components[place], x.coordinates, splits, options.linear)
-            found[index][0] = _estimate(found[index][0], judged, trained.fit, place, splits, about, options, targets)
-    else:
-        for index in able:
-            found[index][0] = replace(found[index][0], note="constant input")
-    if targets.classes > 1:
-        network = decoder_of_labels(plan, shape, targets)
-        prior = prior_logits(targets, splits)
-        trained = train(network, inputs, splits, cross_entropy(targets.labels), plan, prior, warm.y if warm else None)
-        weights_y = trained.fit.parameters
-        for place, index in enumerate(able):
-            judged = judge_labels(trained.outputs[place], components[place], targets, splits, options.linear)
-            found[index][1] = _estimate(found[index][1], judged, trained.fit, place, splits, about, options, targets)
-    else:
-        for index in able:
-            found[index][1] = one_class(found[index][1])
-    return found, _Warm(weights_x, weights_y)
+    weights: _Warm = {}
+    for place, (measure, variable) in enumerate(targets.decoded.items()):
+        if not variable.varies:
+            for index in able:
+                found[index][place] = nothing_to_decode(found[index][place])
+            continue
+        start = warm.get(measure) if warm else None
+        if isinstance(variable, Numbers):
+            x = decoder_of_numbers(plan, shape, variable)
+            trained = train(x.network, inputs, splits, squared_error(x.coordinates), plan, None, start)
+            judge = partial(judge_numbers, coordinates=x.coordinates, splits=splits, linear=options.linear)
+        else:
+            network, prior = decoder_of_classes(plan, shape, variable), prior_logits(variable, splits)
+            trained = train(network, inputs, splits, cross_entropy(variable.labels), plan, prior, start)
+            judge = partial(judge_classes, variable=variable, splits=splits, linear=options.linear)
+        weights[measure] = trained.fit.parameters
+        for source, index in enumerate(able):
+            judged = judge(trained.outputs[source], components[source])
+            found[index][place] = _estimate(
+                found[index][place], judged, trained.fit, source, splits, about, options, targets
+            )
+    return found, weights
 
 
 def _schedule(options: Options) -> Schedule:
@@ -199,7 +199,7 @@ def _schedule(options: Options) -> Schedule:
 
 
 def _estimate(
-    blank: Estimate,
+    found: Estimate,
     judged: Decoded,
     fit: Fit,
     place: int,
@@ -212,18 +212,18 @@ def _estimate(
     count, left_out = len(splits), len(judged.losses)
     own, tested = slice(place * count, (place + 1) * count), torch.cat(splits.test)
     groups = None if targets.groups is None else targets.groups[tested]
-    if blank.unit == "nmse":
+    if found.unit == "nmse":
         value, stderr = normalised_error(judged.losses, judged.constant, groups)
         total = float(judged.constant.sum())
     else:
         value, stderr = float(judged.losses.mean()), standard_error(judged.losses, groups)
         total = left_out
-    notes = [outlying(judged.constant)] if blank.unit == "nmse" else []
+    notes = [outlying(judged.constant, LETTERS[found.measure])] if found.unit == "nmse" else []
     diverged = int(fit.diverged[own].sum())
     at_limit = float(fit.limited[own].double().mean())
     if diverged:
         notes.append(f"decoder networks that diverged: {diverged} of {count}")
-    if alone := blank.n - left_out:
+    if alone := found.n - left_out:
         notes.append(f"alone in their class and never left out: {alone}")
     repeats = torch.tensor(judged.repeats, dtype=torch.float64)
     constant, linear, network = judged.shares
@@ -245,7 +245,7 @@ def _estimate(
     if options.linear:
         detail["linear_alone"] = _number(judged.linear)
     return replace(
-        blank,
+        found,
         value=value,
         stderr=stderr,
         edge="epochs:high" if at_limit else "",

@@ -17,6 +17,8 @@ from infoplane.measures.targets import Targets
 from infoplane.options import require, require_positive
 from infoplane.specs import canonical
 
+ABOUT = {"ixz_lower": "x of numbers"}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -47,7 +49,7 @@ def estimate(z: Tensor, targets: Targets, options: Options) -> list[Estimate]:
         return [in_nats("ixz_lower", n, d, None, "non-finite")]
     if not varying(flat).shape[1]:
         return [in_nats("ixz_lower", n, d, Information(0.0, 0.0), "constant")]
-    x = compress_once(targets.given, options.dimensions, "pca", options.seed)
+    x = compress_once(targets.x_numbers.given, options.dimensions, "pca", options.seed)
     code = compress(flat, options.dimensions, "pca", options.seed)
     critic = Critic(
         hidden=options.hidden,

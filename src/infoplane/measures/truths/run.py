@@ -128,7 +128,7 @@ def measured_rows(family: Any, options: Any, truth: Truth, n: int, seeds: int, d
         z, x, labels = truth.draw(rng, n // truth.multiple * truth.multiple)
         targets = prepare(x, labels, device)
         started = time.perf_counter()
-        found = noted(family.estimate(tensor(z, device), targets, options), lambda: targets.entropy)  # noqa: B023
+        found = noted(family.estimate(tensor(z, device), targets, options), lambda: targets.y.entropy)  # noqa: B023
         seconds = time.perf_counter() - started
         if truth.again:
             found = changes(found, family.estimate(tensor(truth.again(rng, z), device), targets, options))
