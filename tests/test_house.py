@@ -21,14 +21,15 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "src" / "infoplane"
 
 GROUND = {
-    "checkout", "devices", "errors", "given", "meaning", "options", "plugin_files", "progress", "provenance",
+    "checkout", "devices", "errors", "given", "meaning", "metrics", "options", "plugin_files", "progress", "provenance",
     "quantities", "registry", "reuse", "streams", "sources", "specs", "storage", "task", "tasks", "timings",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     # The ground, from the bottom up.
     "__init__": set(),
     "errors": set(),
-    "options": set(),
+    "metrics": set(),
+    "options": {"metrics"},
     "renamed": {"errors"},
     "provenance": set(),
     "progress": set(),
@@ -45,11 +46,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meaning": {"errors", "storage"},
     "sources": {"meaning", "plugin_files", "registry"},
     "given": {"errors", "storage"},
-    "task": {"errors", "options", "registry", "specs"},
-    "tasks": {"options", "streams"},
+    "task": {"errors", "metrics", "options", "registry", "specs"},
+    "tasks": {"metrics", "options", "streams"},
     "reuse": {"errors", "provenance", "registry", "sources", "specs", "storage"},
     # The workflow's side: no job imports it.
-    "config": {"errors", "options", "plugin_files", "quantities", "registry", "renamed", "specs"},
+    "config": {"errors", "metrics", "options", "plugin_files", "quantities", "registry", "renamed", "specs"},
     "why": {"config", "errors", "quantities", "registry", "sources", "specs", "storage", "timings"},
     # The jobs' side.
     "data": GROUND,

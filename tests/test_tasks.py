@@ -18,7 +18,8 @@ from infoplane.config.load import load
 from infoplane.data.prepare import prepare
 from infoplane.data.samples import Samples
 from infoplane.errors import UserError
-from infoplane.options import Field, Fields, NoOptions, accuracy, image, label
+from infoplane.metrics import accuracy
+from infoplane.options import Field, Fields, NoOptions, image, label
 from infoplane.specs import DataSpec, Plugin, StackSpec, TrainSpec
 from infoplane.storage.parquet import read_rows
 from infoplane.task import Task

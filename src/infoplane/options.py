@@ -6,9 +6,11 @@ against each other; ``check(input, output)`` (architectures) checks them against
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import prod
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
+
+from infoplane.metrics import Metric
 
 AXES = {"c": "channels", "h": "height", "w": "width", "t": "time", "f": "frequency", "d": "features"}
 """What the letters of a field's axes stand for."""
@@ -164,82 +166,6 @@ def require_positive(options: object, *names: str) -> None:
     """Raise ``ValueError`` unless each of these fields is at least 1."""
     for name in names:
         require(getattr(options, name) >= 1, f"{name} must be at least 1, got {getattr(options, name)}")
-
-
-def typed(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by name as the fields of the dataclass ``kind`` have them; ``ValueError`` where a type does not fit.
-
-    No number is rounded, and no truth value taken for a number.
-    """
-    types = {field.name: field.type for field in fields(kind)}
-    return {name: fitting(name, get_args(types[name])[0], value) for name, value in given.items()}
-
-
-def fitting(name: str, wanted: Any, value: Any) -> Any:
-    """The value as the type ``wanted`` has it; ``ValueError`` where it does not fit."""
-    value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
-    if get_origin(wanted) is tuple and isinstance(value, list | tuple):
-        return tuple(fitting(name, get_args(wanted)[0], one) for one in value)
-    if wanted is float and type(value) in (int, float):
-        require(abs(value) < 1e308, f"{name} must be a finite number")
-        return float(value)
-    if get_origin(wanted) is Literal:
-        fits, expected = value in get_args(wanted), "one of " + ", ".join(map(str, get_args(wanted)))
-    else:
-        kind = get_origin(wanted) or wanted
-        expected = {int: "a whole number", float: "a number", tuple: "a list", bool: "true or false"}.get(kind, "")
-        fits = not expected or type(value) is kind
-    require(fits, f"{name} must be {expected}, got {value!r:.80}")
-    require(type(value) is not int or abs(value) < 2**63, f"{name} must be less than 2^63")
-    return value
-
-
-@dataclass(frozen=True)
-class Metric:
-    """Declare one number by which a task judges answers; the mean over samples is what is shown.
-
-    name: of the column; title: for readers. better: 1 where more is better, -1 where less is. margin: a network that
-    is not better than the trivial answer by this much has not learned; relative: the margin is a share of the trivial
-    answer's value. low, high: its bounds, where it has some.
-    """
-
-    name: str
-    title: str
-    unit: str
-    better: Literal[-1, 1]
-    margin: float
-    low: float | None = None
-    high: float | None = None
-    relative: bool = False
-
-    def is_learned(self, value: float, trivial: float) -> bool:
-        """Whether a network with this value has learned, where the trivial answer has that one."""
-        margin = self.margin * abs(trivial) if self.relative else self.margin
-        return self.better * (value - trivial) >= margin
-
-    def written(self, value: float | None) -> str:
-        """A value with its unit: shares as percentages."""
-        if value is None:
-            return "–"
-        return (
-            f"{100 * value:.3g}%"
-            if self.unit == "share"
-            else f"{value:.4g}{'' if self.unit == '1' else f' {self.unit}'}"
-        )
-
-    @property
-    def axis(self) -> str:
-        """Title and unit, as an axis says them; percentages stand at its ticks."""
-        return self.title if self.unit in ("share", "1") else f"{self.title} ({self.unit})"
-
-
-def accuracy(classes: int) -> Metric:
-    """Declare the share of right answers; its margin is what guessing gives, at most ten points.
-
-    Of ten or more equally frequent classes a network has learned from twice the accuracy of guessing on. Of two classes
-    twice that would be 1, which no network reaches.
-    """
-    return Metric("accuracy", "accuracy", "share", better=1, margin=min(0.1, 1 / classes), low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

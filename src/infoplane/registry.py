@@ -28,7 +28,7 @@ READABLE: dict[Role, tuple[str, ...]] = {"measure": ("activations", "checkpoints
 PARTS = ("s", "f", "z")
 """What is read of a residual addition, in order of visit: shortcut, branch, sum."""
 
-LIGHT_MODULES = ("dataclasses", "typing", "math", "infoplane.options")
+LIGHT_MODULES = ("dataclasses", "typing", "math", "infoplane.options", "infoplane.metrics")
 """What an ``Options`` class may import: nothing that costs the workflow time."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.options import Metric, accuracy
+from infoplane.metrics import Metric, accuracy
 from infoplane.specs import in_short, label_of, require
 from infoplane.storage.parquet import metadata as read_metadata
 from infoplane.storage.parquet import open_parquet, read_rows, write_rows

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from infoplane import registry
 from infoplane.errors import UserError
-from infoplane.options import Field, Fields, Metric, TaskOptions
+from infoplane.metrics import Metric
+from infoplane.options import Field, Fields, TaskOptions
 from infoplane.specs import Plugin
 
 Batch = Mapping[str, Tensor]

@@ -6,7 +6,8 @@ from typing import Annotated
 import torch.nn.functional as F
 from torch import Tensor
 
-from infoplane.options import Field, Fields, Metric, TaskOptions, accuracy, require, vector
+from infoplane.metrics import Metric, accuracy
+from infoplane.options import Field, Fields, TaskOptions, require, vector
 from infoplane.tasks.classification import scores, trivial
 
 __all__ = ["Options", "losses", "scores", "trivial"]

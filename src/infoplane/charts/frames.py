@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from infoplane.options import Metric
+from infoplane.metrics import Metric
 from infoplane.phases.curves import last_block
 from infoplane.phases.results import Phases
 from infoplane.phases.targets import read

@@ -15,16 +15,7 @@ from infoplane.config.problems import first_problem, require_types
 from infoplane.config.schema import Accuracy, Data, Experiment, Phases, Task, Training
 from infoplane.config.written import one_line, require_label, require_plain, shown
 from infoplane.errors import UserError, nearest
-from infoplane.options import (
-    Addition,
-    Field,
-    Fields,
-    MemoryOptions,
-    Places,
-    ResidualOptions,
-    TaskOptions,
-    require,
-)
+from infoplane.options import Addition, Field, Fields, MemoryOptions, Places, ResidualOptions, TaskOptions, require
 from infoplane.plugin_files import use
 from infoplane.registry import Role
 from infoplane.renamed import require_new_keys

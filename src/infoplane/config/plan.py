@@ -6,7 +6,8 @@ from typing import Any
 
 from infoplane import registry
 from infoplane.config.schema import Experiment
-from infoplane.options import Addition, Fields, Metric, Places
+from infoplane.metrics import Metric
+from infoplane.options import Addition, Fields, Places
 from infoplane.specs import (
     ActivationsSpec,
     DataSpec,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from infoplane.errors import UserError
-from infoplane.options import fitting
+from infoplane.measures.typed import fitting
 
 EXACT = 2**53
 """Whole numbers beyond this are not all float64."""

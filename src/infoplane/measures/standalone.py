@@ -17,7 +17,8 @@ from infoplane.measures.foreign import ForeignSubject
 from infoplane.measures.information.possible import noted
 from infoplane.measures.job import measured_rows, write
 from infoplane.measures.targets import prepare
-from infoplane.options import NoOptions, typed
+from infoplane.measures.typed import typed
+from infoplane.options import NoOptions
 from infoplane.renamed import old_arguments, require_new_option
 from infoplane.specs import MeasuresSpec, Plugin
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.options import Metric
+from infoplane.metrics import Metric
 from infoplane.phases import answer, blocks, contrasts, curves, gap, labels, nulls, resample, turn
 from infoplane.phases.curves import Cell
 from infoplane.phases.resample import Mean

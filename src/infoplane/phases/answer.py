@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from scipy import special
 
-from infoplane.options import Metric
+from infoplane.metrics import Metric
 from infoplane.phases.labels import AMBIGUOUS
 from infoplane.phases.results import Phases
 from infoplane.quantities import number as counted

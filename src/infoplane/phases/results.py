@@ -13,7 +13,7 @@ from typing import Any, Self
 import polars as pl
 
 from infoplane.errors import UserError
-from infoplane.options import Metric
+from infoplane.metrics import Metric
 from infoplane.storage.parquet import read_rows
 from infoplane.tables import ACCURACY, Columns
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from infoplane.options import Metric
+from infoplane.metrics import Metric
 from infoplane.phases.answer import Row, answers, last_blocks, tally
 from infoplane.phases.results import Phases
 

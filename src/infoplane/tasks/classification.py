@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infoplane.options import Field, Fields, Metric, TaskOptions, accuracy, require, vector
+from infoplane.metrics import Metric, accuracy
+from infoplane.options import Field, Fields, TaskOptions, require, vector
 from infoplane.streams import own_seed
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from infoplane.options import Field, Fields, Metric, TaskOptions, require
+from infoplane.metrics import Metric
+from infoplane.options import Field, Fields, TaskOptions, require
 
 
 @dataclass(frozen=True, kw_only=True)
