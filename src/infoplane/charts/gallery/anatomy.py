@@ -39,8 +39,8 @@ NOT_MEASURED = "additions were not analysed: add the measure family anatomy, and
 @dataclass(frozen=True)
 class Options:
     family: Annotated[str, "measure family; auto: the one that analysed additions"] = "auto"
-    most: Annotated[int, "at most this many additions, evenly spaced"] = 9
-    scale: Annotated[Literal["sqrt", "linear"], "of Z-X; sqrt spreads the small values"] = "sqrt"
+    most: Annotated[int, "largest number of additions that are drawn, evenly spaced"] = 9
+    scale: Annotated[Literal["sqrt", "linear"], "axis of Z-X; sqrt spreads the small values"] = "sqrt"
 
     def __post_init__(self) -> None:
         if self.most < 1:

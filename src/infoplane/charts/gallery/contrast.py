@@ -18,7 +18,7 @@ from infoplane.charts.frames import Tables, curves
 class Options:
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     site: Annotated[str, "which site to compare; auto: the last residual block"] = "auto"
-    scale: Annotated[Literal["sqrt", "linear"], "of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
+    scale: Annotated[Literal["sqrt", "linear"], "axes of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
 
 
 HEIGHT = 240

@@ -20,8 +20,8 @@ class Options:
     measures: Annotated[tuple[str, ...], "what is drawn above the task's metric, a row for each"] = ("zx", "zy")
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
-    most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9
-    scale: Annotated[Literal["sqrt", "linear"], "of the measures; sqrt spreads the small values"] = "sqrt"
+    most: Annotated[int, "largest number of sites that are drawn, evenly spaced, and the last block"] = 9
+    scale: Annotated[Literal["sqrt", "linear"], "axis of the measures; sqrt spreads the small values"] = "sqrt"
 
     def __post_init__(self) -> None:
         if self.most < 1:

@@ -26,7 +26,7 @@ MANY = 60
 @dataclass(frozen=True)
 class Options:
     family: Annotated[str, "measure family; auto: the one that measured gradients"] = "auto"
-    most: Annotated[int, "at most this many layers, evenly spaced"] = 9
+    most: Annotated[int, "largest number of layers that are drawn, evenly spaced"] = 9
     relative: Annotated[bool, "divide mean and deviation by the norm of the layer's weights"] = True
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from infoplane.charts.frames import Curves, Tables, curves, spread
 class Options:
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
-    scale: Annotated[Literal["sqrt", "linear"], "of the colours of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
+    scale: Annotated[Literal["sqrt", "linear"], "colours of Z-X and Z-Y; sqrt spreads the small values"] = "sqrt"
 
 
 SCHEMES: dict[str, Literal["viridis", "magma"]] = {"zx": "viridis", "zy": "magma"}

@@ -20,13 +20,17 @@ from infoplane.phases.curves import last_block
 
 @dataclass(frozen=True)
 class Options:
-    x: Annotated[str, "the measure across: zx, ixz, ixz_upper and so on"] = "zx"
-    y: Annotated[str, "the measure upwards: zy, izy, izy_lower and so on, or zy_of_colour of a further target"] = "zy"
+    x: Annotated[str, "measure on the horizontal axis: zx, ixz, ixz_upper and so on"] = "zx"
+    y: Annotated[
+        str, "measure on the vertical axis: zy, izy, izy_lower and so on, or zy_of_colour of a further target"
+    ] = "zy"
     family: Annotated[str, "measure family; auto: kernel where it was measured"] = "auto"
     part: Annotated[Literal["z", "s", "f"], "sum, shortcut or branch of every addition"] = "z"
-    most: Annotated[int, "at most this many sites, evenly spaced, and the last block"] = 9
-    scale: Annotated[Literal["sqrt", "linear"], "of both axes; sqrt spreads the small values"] = "sqrt"
-    shared_axes: Annotated[bool, "one range for all shortcuts of an architecture, so that positions compare"] = True
+    most: Annotated[int, "largest number of sites that are drawn, evenly spaced, and the last block"] = 9
+    scale: Annotated[Literal["sqrt", "linear"], "both axes; sqrt spreads the small values"] = "sqrt"
+    shared_axes: Annotated[
+        bool, "one range for all shortcuts of an architecture, so that positions can be compared"
+    ] = True
 
     def __post_init__(self) -> None:
         if self.most < 1:

@@ -29,7 +29,7 @@ HEIGHT = 230
 class Options:
     family: Annotated[str, "measure family; auto: the one that the phase analysis read"] = "auto"
     site: Annotated[str, "which site to show; auto: the last residual block"] = "auto"
-    shared_axes: Annotated[bool, "one range for all architectures, so that positions compare"] = False
+    shared_axes: Annotated[bool, "one range for all architectures, so that positions can be compared"] = False
 
 
 def draw(tables: Tables, options: Options) -> alt.ConcatChart | alt.Chart:

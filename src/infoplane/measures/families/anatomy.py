@@ -55,13 +55,21 @@ class Options:
         Literal["components", "decoder"],
         "which directions of s are informative: its top principal components, or those its ridge decoder of X reads",
     ] = "components"
-    share: Annotated[float, "of the variance (of s, or of the decoder's predictions) that they hold, in (0, 1]"] = 0.9
-    scales: Annotated[tuple[float, ...], "factors by which the branch is rescaled; none: not at all"] = (0.0, 0.5, 2.0)
-    counterfactuals: Annotated[bool, "change the branch and decode again; more than half of the cost"] = True
+    share: Annotated[
+        float, "share of the variance (of s, or of the decoder's predictions) that these directions hold, in (0, 1]"
+    ] = 0.9
+    scales: Annotated[tuple[float, ...], "factors by which the branch is rescaled; an empty list: no rescaling"] = (
+        0.0,
+        0.5,
+        2.0,
+    )
+    counterfactuals: Annotated[
+        bool, "change the branch and decode again; this takes more than half of the family's time"
+    ] = True
     folds: Annotated[int, "cross-validation folds of Z-Y and of all counterfactuals"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a sample"] = 1e-8
     strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
-    seed: Annotated[int, "of the folds and of the permutation of the branch"] = 0
+    seed: Annotated[int, "random seed of the folds and of the permutation of the branch"] = 0
 
     def __post_init__(self) -> None:
         require(self.subspace in ("components", "decoder"), f"subspace: components or decoder, got {self.subspace}")

@@ -48,11 +48,12 @@ class Options:
         "ones, fixed edges (the field's), or a fixed width",
     ] = "range"
     bins: Annotated[int, "bins per unit; with `fixed`, edges, of which the last one is a bin of its own"] = 30
-    low: Annotated[float, "with `fixed`: the first edge"] = -1.0
-    high: Annotated[float, "with `fixed`: the last edge"] = 1.0
-    width: Annotated[float, "with `width`: of a bin"] = 0.5
+    low: Annotated[float, "the first edge, where binning is fixed"] = -1.0
+    high: Annotated[float, "the last edge, where binning is fixed"] = 1.0
+    width: Annotated[float, "width of a bin, where binning is width"] = 0.5
     correction: Annotated[
-        Literal["none", "miller_madow"], "for the entropies of a sample: none, or their first-order bias"
+        Literal["none", "miller_madow"],
+        "correction of the entropies of a finite sample: none, or their first-order bias",
     ] = "none"
 
     def __post_init__(self) -> None:

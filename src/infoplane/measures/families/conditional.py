@@ -31,10 +31,11 @@ ROWS = 1024
 @dataclass(frozen=True)
 class Options:
     noise: Annotated[
-        float, "deviation of the noise in every direction, relative to the root mean square distance of Z to its mean"
+        float,
+        "standard deviation of the noise in each direction, over the root mean square distance of Z to its mean",
     ] = 0.2
-    draws: Annotated[int, "noise is drawn so many times, and the values are averaged"] = 1
-    seed: Annotated[int, "of the noise"] = 0
+    draws: Annotated[int, "how many times noise is drawn; the values are averaged"] = 1
+    seed: Annotated[int, "random seed of the noise"] = 0
 
     def __post_init__(self) -> None:
         require(self.noise > 0, f"noise must be above 0: without it I(X;Z) is infinite; got {self.noise}")

@@ -36,9 +36,11 @@ NETWORK = "network"
 
 @dataclass(frozen=True)
 class Options:
-    batches: Annotated[int, "training batches over which mean and deviation are taken; 0: one epoch's"] = 0
-    batch_size: Annotated[int, "samples in each; 0: as many as the run learned from at a time"] = 0
-    seed: Annotated[int, "of the order of the samples, and of what the network draws at random"] = 0
+    batches: Annotated[
+        int, "number of training batches over which mean and deviation are taken; 0: those of one epoch"
+    ] = 0
+    batch_size: Annotated[int, "samples in each batch; 0: as many as in the run's training"] = 0
+    seed: Annotated[int, "random seed of the order of the samples and of what the network draws"] = 0
 
     def __post_init__(self) -> None:
         require(self.batches >= 0, f"batches must be at least 0, got {self.batches}")

@@ -46,7 +46,7 @@ NETWORK = "network"
 class Options:
     alignment: Annotated[
         Literal["unbiased", "plain"],
-        "linear CKA without bias, or as first published, which nears 1 where dimensions outnumber the samples",
+        "linear CKA without bias, or as first published (close to 1 where dimensions outnumber the samples)",
     ] = "unbiased"
 
     def __post_init__(self) -> None:

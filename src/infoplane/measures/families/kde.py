@@ -26,9 +26,12 @@ MEASURES = ("ixz_upper", "ixz_lower", "izy_upper", "izy_lower", "izy")
 
 @dataclass(frozen=True)
 class Options:
-    variance: Annotated[float, "of the Gaussian noise that is added to every unit; 0.1 looks more like bins"] = 1e-3
+    variance: Annotated[
+        float, "variance of the Gaussian noise that is added to every unit; 0.1 gives values closer to those of bins"
+    ] = 1e-3
     noise: Annotated[
-        Literal["absolute", "relative"], "variance as it is, or in units of the layer's mean variance per unit"
+        Literal["absolute", "relative"],
+        "absolute: the variance as it is; relative: in units of the layer's mean variance per unit",
     ] = "absolute"
 
     def __post_init__(self) -> None:

@@ -26,15 +26,19 @@ class Options:
         "ascending multiples of the median squared distance between two samples; their limit, the linear kernel, "
         "is always tried too",
     ] = (0.25, 1.0, 4.0, 16.0)
-    screen: Annotated[int, "samples on which all bandwidths are tried; with no more samples than that, all are"] = 150
-    finalists: Annotated[int, "bandwidths that go from there to leave-one-out on all samples"] = 2
+    screen: Annotated[
+        int, "number of samples on which all bandwidths are compared first; with fewer samples, all of them"
+    ] = 150
+    finalists: Annotated[int, "number of bandwidths that are then compared by leave-one-out on all samples"] = 2
     folds: Annotated[int, "cross-validation folds of classes (numbers are left out one by one)"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid; the kernel of a sample with itself is 1"] = 1e-8
-    strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
-    exact_up_to: Annotated[int, "samples with which nothing is approximated; with more, landmarks"] = 3000
-    landmarks: Annotated[int, "samples that the kernel compares every sample with where it is not exact"] = 1000
-    extrapolate: Annotated[bool, "decode halves of the samples too, for the value at unlimited n"] = True
-    seed: Annotated[int, "of the screened samples, folds, halves and landmarks"] = 0
+    strongest_ridge: Annotated[float, "upper end of the ridge grid; above it only the constant predictor is left"] = 1e3
+    exact_up_to: Annotated[int, "up to this many samples nothing is approximated; with more, landmarks are used"] = 3000
+    landmarks: Annotated[
+        int, "number of samples that the kernel compares every sample with, where landmarks are used"
+    ] = 1000
+    extrapolate: Annotated[bool, "decode halves of the samples too, which gives the value at unlimited n"] = True
+    seed: Annotated[int, "random seed of the compared samples, folds, halves and landmarks"] = 0
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.bandwidths, self.bandwidths[1:], strict=False))

@@ -20,13 +20,13 @@ from infoplane.options import require
 class Options:
     folds: Annotated[int, "cross-validation folds of classes (numbers are left out one by one)"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a sample"] = 1e-8
-    strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
+    strongest_ridge: Annotated[float, "upper end of the ridge grid; above it only the constant predictor is left"] = 1e3
     exact_up_to: Annotated[
-        int, "samples or features with which nothing is approximated; with more of both, landmarks"
+        int, "up to this many samples or features nothing is approximated; with more of both, landmarks are used"
     ] = 3000
-    landmarks: Annotated[int, "samples that span the decoder's weights where it is not exact"] = 1000
-    extrapolate: Annotated[bool, "decode halves of the samples too, for the value at unlimited n"] = True
-    seed: Annotated[int, "of the folds, halves and landmarks"] = 0
+    landmarks: Annotated[int, "number of samples that span the decoder's weights, where landmarks are used"] = 1000
+    extrapolate: Annotated[bool, "decode halves of the samples too, which gives the value at unlimited n"] = True
+    seed: Annotated[int, "random seed of the folds, halves and landmarks"] = 0
 
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"folds must be at least 2, got {self.folds}")

@@ -22,14 +22,15 @@ from infoplane.specs import canonical
 
 @dataclass(frozen=True)
 class Options:
-    neighbours: Annotated[tuple[int, ...], "ascending numbers of neighbours"] = (1, 3, 10, 30, 100)
-    leaves: Annotated[tuple[int, ...], "least numbers of samples in a leaf, a forest for each"] = (1, 5)
-    trees: Annotated[int, "in each forest"] = 50
+    neighbours: Annotated[tuple[int, ...], "numbers of neighbours to try, ascending"] = (1, 3, 10, 30, 100)
+    leaves: Annotated[tuple[int, ...], "least numbers of samples in a leaf to try, a forest for each"] = (1, 5)
+    trees: Annotated[int, "trees in each forest"] = 50
     columns: Annotated[
-        int, "X of at most so many columns has forests for each; of more, for as many principal components"
+        int,
+        "X with at most this many columns has forests for each column; a wider X, for this many principal components",
     ] = 8
-    folds: Annotated[int, "cross-validation folds"] = 5
-    seed: Annotated[int, "of the folds and trees"] = 0
+    folds: Annotated[int, "number of cross-validation folds"] = 5
+    seed: Annotated[int, "random seed of the folds and trees"] = 0
 
     def __post_init__(self) -> None:
         require_positive(self, "trees", "columns")

@@ -46,28 +46,30 @@ LEAST_OFF = 0.1
 class Options:
     estimator: Annotated[
         Literal["ksg1", "ksg2", "kl", "weighted_kl"],
-        "of I(X;Z): Kraskov et al.'s first or second, or Kozachenko-Leonenko entropies, plain or weighted",
+        "estimator of I(X;Z): Kraskov et al.'s first or second, or Kozachenko-Leonenko entropies, plain or weighted",
     ] = "weighted_kl"
     k: Annotated[
-        int, "neighbours; 0: 20 for weighted_kl, 3 for kl, 1 for ksg1 and ksg2; never more than a tenth of the samples"
+        int,
+        "number of neighbours, at most a tenth of the samples; 0: 20 for weighted_kl, 3 for kl, 1 for ksg1 and ksg2",
     ] = 0
     classes: Annotated[
         Literal["ross", "kl", "weighted_kl"],
         "estimator of I(Z;Y): neighbours within the class, or an entropy per class",
     ] = "ross"
-    class_k: Annotated[int, "neighbours within a class"] = 3
+    class_k: Annotated[int, "number of neighbours within a class"] = 3
     compress: Annotated[
-        Literal["none", "pca", "autoencoder"], "what X and Z go through where they have more dimensions than these"
+        Literal["none", "pca", "autoencoder"],
+        "how X and Z are compressed where they have more dimensions than the option dimensions",
     ] = "pca"
-    dimensions: Annotated[int, "of X and of Z after compression"] = 4
+    dimensions: Annotated[int, "dimensions of X and of Z after compression"] = 4
     noise: Annotated[
         float,
         "normal noise on Z for I(X;Z), which is infinite for a deterministic layer; relative to the deviation in every "
         "direction, and none where values of Z repeat",
     ] = 1e-3
-    jitter: Annotated[float, "the same on X, also where its values repeat; 0: none"] = 0.0
-    calibrate: Annotated[bool, "estimate data of known information too, once per process and setting"] = True
-    seed: Annotated[int, "of noise, compression and calibration"] = 0
+    jitter: Annotated[float, "the same noise on X, added also where its values repeat; 0: none"] = 0.0
+    calibrate: Annotated[bool, "also estimate data of known information, once per process and setting"] = True
+    seed: Annotated[int, "random seed of noise, compression and calibration"] = 0
 
     def __post_init__(self) -> None:
         for name, known in (

@@ -44,28 +44,36 @@ ABOUT = {"zx": "x of numbers", "zy": "y"}
 class Options:
     decoder: Annotated[
         Literal["auto", "mlp", "convolutional", "token"],
-        "auto: as the activation's shape has it, (channels, height, width), (tokens, dim) or flat; "
-        "one that the shape does not fit is an mlp",
+        "auto: by the activation's shape; a decoder that the shape does not fit is replaced by an mlp",
     ] = "auto"
-    width: Annotated[int, "units of every hidden layer (MLP; token: per token)"] = 64
+    width: Annotated[int, "units of every hidden layer (of an MLP; of token: per token)"] = 64
     channels: Annotated[int, "channels of every hidden layer of the convolutional decoder"] = 16
-    depth: Annotated[int, "hidden layers"] = 2
+    depth: Annotated[int, "number of hidden layers"] = 2
     components: Annotated[
-        int, "principal components of Z that an MLP reads where Z has more dimensions (fresh start; 0: all of Z)"
+        int,
+        "principal components that an MLP reads of a Z with more dimensions (only with a fresh start; 0: all)",
     ] = 256
     linear: Annotated[bool, "mix a linear decoder with each network, by weights chosen on validation samples"] = True
     start: Annotated[
         Literal["fresh", "warm"], "warm: every checkpoint's networks begin at the weights of the one before"
     ] = "fresh"
-    folds: Annotated[int, "cross-fitting folds: each sample is judged by decoders of the other folds"] = 5
-    repeats: Annotated[int, "networks per fold, of different initialisation and validation part; averaged"] = 2
-    validation: Annotated[float, "share of the other folds that stops training and weighs the mixture"] = 0.2
-    learning_rate: Annotated[float, "of AdamW"] = 3e-3
-    weight_decay: Annotated[float, "of AdamW, decoupled: times the learning rate per step"] = 0.1
-    batch: Annotated[int, "samples per step"] = 64
-    epochs: Annotated[int, "most epochs"] = 200
-    patience: Annotated[int, "epochs that end training when the validation loss has not fallen by 1 % in them"] = 10
-    seed: Annotated[int, "of folds, initial weights and the order of samples"] = 0
+    folds: Annotated[
+        int, "number of cross-fitting folds: each sample is judged by decoders trained on the other folds"
+    ] = 5
+    repeats: Annotated[
+        int, "networks per fold, with different initial weights and validation samples; their answers are averaged"
+    ] = 2
+    validation: Annotated[float, "share of the other folds on which training is stopped and the mixture is weighed"] = (
+        0.2
+    )
+    learning_rate: Annotated[float, "learning rate of AdamW"] = 3e-3
+    weight_decay: Annotated[float, "weight decay of AdamW (decoupled: times the learning rate per step)"] = 0.1
+    batch: Annotated[int, "samples per training step"] = 64
+    epochs: Annotated[int, "largest number of epochs"] = 200
+    patience: Annotated[
+        int, "number of epochs in which the validation loss must fall by 1 %; training ends where it does not"
+    ] = 10
+    seed: Annotated[int, "random seed of folds, initial weights and the order of samples"] = 0
 
     def __post_init__(self) -> None:
         require_positive(self, "width", "channels", "depth", "repeats", "batch", "epochs", "patience")

@@ -22,16 +22,16 @@ ABOUT = {"ixz_lower": "x of numbers"}
 
 @dataclass(frozen=True)
 class Options:
-    dimensions: Annotated[int, "principal components of X and of Z that the critic sees at most"] = 64
-    hidden: Annotated[int, "units of the critic's hidden layer on either side"] = 128
-    width: Annotated[int, "outputs on either side, whose inner product is the score"] = 32
+    dimensions: Annotated[int, "largest number of principal components of X and of Z that the critic reads"] = 64
+    hidden: Annotated[int, "units of the critic's hidden layer, for X and for Z"] = 128
+    width: Annotated[int, "outputs of the critic, for X and for Z; their inner product is the score"] = 32
     batch: Annotated[int, "pairs in a training step"] = 128
-    steps: Annotated[int, "training steps at most"] = 1000
-    learning_rate: Annotated[float, "of Adam"] = 1e-3
+    steps: Annotated[int, "largest number of training steps"] = 1000
+    learning_rate: Annotated[float, "learning rate of Adam"] = 1e-3
     left_out: Annotated[
-        float, "share of the samples that the bound is evaluated on; log of their number is its limit"
+        float, "share of the samples on which the bound is evaluated; it cannot exceed the logarithm of their number"
     ] = 0.4
-    seed: Annotated[int, "of the split, the critic and its batches"] = 0
+    seed: Annotated[int, "random seed of the split, the critic and its batches"] = 0
 
     def __post_init__(self) -> None:
         require_positive(self, "dimensions", "hidden", "width", "steps")

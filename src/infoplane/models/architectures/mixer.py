@@ -30,7 +30,7 @@ from infoplane.options import (
 class Options(ResidualOptions):
     patch: Annotated[int, "side of a square patch, in pixels"] = 2
     dim: Annotated[int, "width of a token"] = 32
-    blocks: Annotated[int, "mixer blocks; each makes two additions, token and channel mixing"] = 4
+    blocks: Annotated[int, "number of mixer blocks; each makes two additions, token and channel mixing"] = 4
     token_dim: Annotated[int, "hidden width of token mixing"] = 32
     channel_dim: Annotated[int, "hidden width of channel mixing"] = 64
     norm: Norm = "pre"

@@ -18,7 +18,7 @@ from infoplane.options import Addition, Field, Norm, Places, ResidualOptions, re
 @dataclass(frozen=True, kw_only=True)
 class Options(ResidualOptions):
     width: Annotated[int, "units in every layer"] = 64
-    blocks: Annotated[int, "residual additions"] = 4
+    blocks: Annotated[int, "number of residual additions"] = 4
     layers_per_branch: Annotated[int, "linear layers in a branch, each followed by the activation"] = 2
     activation: Annotated[Literal["relu", "gelu", "tanh", "linear"], "the branch's activation"] = "relu"
     norm: Norm = "pre"

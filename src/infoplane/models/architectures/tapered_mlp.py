@@ -21,7 +21,7 @@ from infoplane.options import Addition, Field, Places, ResidualOptions, require,
 @dataclass(frozen=True, kw_only=True)
 class Options(ResidualOptions):
     widths: Annotated[tuple[int, ...], "units of each hidden layer, from the input on"] = (10, 7, 5, 4, 3)
-    activation: Annotated[Literal["tanh", "relu", "linear"], "after each hidden layer"] = "tanh"
+    activation: Annotated[Literal["tanh", "relu", "linear"], "activation after each hidden layer"] = "tanh"
 
     def __post_init__(self) -> None:
         require(

@@ -33,10 +33,10 @@ from infoplane.options import (
 class Options(ResidualOptions):
     patch: Annotated[int, "side of a square patch, in pixels"] = 2
     dim: Annotated[int, "width of a token"] = 32
-    blocks: Annotated[int, "transformer blocks; each makes two additions, attention and MLP"] = 4
-    heads: Annotated[int, "attention heads"] = 4
+    blocks: Annotated[int, "number of transformer blocks; each makes two additions, attention and MLP"] = 4
+    heads: Annotated[int, "number of attention heads"] = 4
     mlp_ratio: Annotated[int, "hidden width of the MLP as a multiple of dim"] = 2
-    pool: Annotated[Literal["mean", "cls"], "read-out: the mean of the tokens, or a class token"] = "mean"
+    pool: Annotated[Literal["mean", "cls"], "what is read out: the mean of the tokens, or a class token"] = "mean"
     values: Annotated[
         Literal["own", "first"],
         "what attention mixes: its own values, or their mean with the first attention's (ResFormer, arXiv:2410.17897)",

@@ -15,7 +15,7 @@ from infoplane.models.residual import Kind, Place
 
 @dataclass(frozen=True)
 class Options:
-    bias: Annotated[float, "where b starts; a negative value passes x through at first"] = -1.0
+    bias: Annotated[float, "start of the bias b; with a negative value the network first passes x through"] = -1.0
 
 
 class Shortcut(Kind):

@@ -24,7 +24,7 @@ APART = 8.0
 
 @dataclass(frozen=True)
 class Options(MemoryOptions):
-    streams: Annotated[int, "streams, 2 or more"] = 4
+    streams: Annotated[int, "number of streams, 2 or more"] = 4
     mixing: Annotated[
         Literal["free", "identity", "doubly_stochastic"],
         "how streams are mixed: any matrix, not at all, or with rows and columns that sum to 1",

@@ -14,7 +14,7 @@ from infoplane.options import InvertibleOptions, require
 
 @dataclass(frozen=True)
 class Options(InvertibleOptions):
-    gamma: Annotated[float, "what is kept of the velocity, above 0 and below 1"] = 0.9
+    gamma: Annotated[float, "share of the velocity that is kept at each addition, above 0 and below 1"] = 0.9
 
     def __post_init__(self) -> None:
         require(0 < self.gamma < 1, f"gamma must be above 0 and below 1, got {self.gamma}")
