@@ -10,7 +10,8 @@ import pytest
 import synthetic_results
 import torch
 import yaml
-from conftest import CLASSIFICATION, training
+from conftest import training
+from fitting import CLASSIFICATION
 
 from infoplane import registry
 from infoplane.activations.dump import dump
@@ -167,7 +168,8 @@ def test_the_table_of_a_state_that_is_kept(
     """With more images wanted than there are, all are taken."""
     kept, device = tmp_path / "results/kept", torch.device("cpu")
     run = kept / "activations/mlp/reversible/seed0.parquet"
-    spec = TrainSpec(Plugin("mlp", {"width": 8, "blocks": 2}), Plugin("reversible"), 0, training(steps=4, warmup=1))
+    network = Plugin("mlp", {"width": 8, "blocks": 2}), Plugin("reversible")
+    spec = TrainSpec(*network, Plugin("classification", CLASSIFICATION), training(steps=4, warmup=1), 0)
     train(spec, splits["train"], splits["validation"], kept / "c", kept / "h", kept / "state", device)
     reading = ActivationsSpec(["stem.z", "block*.[mz]"], "float32", {}, {}, 100, 0)
     dump(reading, kept / "c", splits["train"], splits["held_out"], run, device)

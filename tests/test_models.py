@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from fitting import data_of, inputs
 
 from infoplane import registry
 from infoplane.config.load import sites as declared_sites
@@ -12,7 +13,7 @@ from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
 from infoplane.models.pointwise import PointwiseLinear
-from infoplane.models.residual import Match, Place, ResidualAddition
+from infoplane.models.residual import Place, ResidualAddition
 from infoplane.models.sites import depths, reading, sites, visited
 from infoplane.options import ResidualOptions, image, vector
 from infoplane.specs import Plugin
@@ -27,12 +28,22 @@ SIZES: list[tuple[str, dict[str, Any]]] = [
     ("mixer", {"dim": 12, "patch": 4, "blocks": 1}),
     ("mlp", {"width": 5, "blocks": 3, "layers_per_branch": 1}),
     ("tapered_mlp", {"widths": (7, 3)}),
+    ("tcn", {"width": 6, "blocks": 2, "stages": 3}),
 ]
 """Options that change what there is to be read."""
 
 
 def images(n: int = 4) -> torch.Tensor:
-    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(0))
+    return inputs(image(*SHAPE), n)
+
+
+def network(architecture: str, kind: str = "identity", seed: int = 0, **options: Any) -> torch.nn.Module:
+    """One for the data that the architecture is tested with."""
+    return build(Plugin(architecture, options), Plugin(kind), *data_of(architecture).fields, seed)
+
+
+def given(architecture: str, n: int = 4) -> torch.Tensor:
+    return inputs(data_of(architecture).fields[0], n)
 
 
 def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
@@ -41,53 +52,21 @@ def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("kind", SHORTCUTS)
-@pytest.mark.parametrize("positions", [(6,), (6, 6), (6, 2, 3)], ids=["time", "image", "volume"])
-@pytest.mark.parametrize("training", [False, True])
-def test_channels_are_mixed_and_not_positions(kind: str, positions: tuple[int, ...], training: bool) -> None:
-    """Six channels and six time steps: channels first or last is the same, position by position."""
-    torch.manual_seed(0)
-    first, last = (shortcut(kind, Place(6, axis, 1, 2)).train(training) for axis in (1, -1))
-    with torch.no_grad():
-        for parameter in first.parameters():
-            parameter.copy_(torch.randn_like(parameter))  # rezero starts at 0, and nothing would be seen of it
-    last.load_state_dict(first.state_dict())
-    x, f = torch.randn(2, 5, 6, *positions)
-    found = []
-    for module, moved in ((first, (x, f)), (last, (x.movedim(1, -1), f.movedim(1, -1)))):
-        torch.manual_seed(1)
-        s, f, memory = module.step(*moved, ())
-        found.append((s, f, *memory))
-    for one, other in zip(*found, strict=True):
-        assert (one is None and other is None) or torch.allclose(one, other.movedim(-1, 1), atol=1e-5), (
-            "a shortcut mixes channels alone, which lie along place.channel_axis"
-        )
-
-
-def test_matching_keeps_every_second_position_of_time_and_of_images() -> None:
-    x = torch.randn(2, 3, 8)
-    assert torch.equal(Match(2, 1)(x), torch.cat([x[:, :, ::2], torch.zeros(2, 1, 4)], 1))
-    image = torch.randn(2, 3, 8, 8)
-    assert torch.equal(Match(2, 1)(image), torch.cat([image[:, :, ::2, ::2], torch.zeros(2, 1, 4, 4)], 1))
-
-
-@pytest.mark.parametrize("kind", SHORTCUTS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_trains_and_is_finite(architecture: str, kind: str) -> None:
-    network = build(Plugin(architecture), Plugin(kind), image(*SHAPE), vector(5), seed=0)
-    logits = network(images())
-    assert logits.shape == (4, 5)
-    logits.square().mean().backward()
-    assert torch.isfinite(logits).all()
-    trained = [p for p in network.parameters() if p.requires_grad]
+    made = network(architecture, kind)
+    answers = made(given(architecture))
+    assert answers.shape == (4, *data_of(architecture).fields[1].shape)
+    answers.square().mean().backward()
+    assert torch.isfinite(answers).all()
+    trained = [p for p in made.parameters() if p.requires_grad]
     reached = [p for p in trained if p.grad is not None and torch.isfinite(p.grad).all()]
     assert len(reached) == len(trained)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
-    first, again, other = (
-        build(Plugin(architecture), Plugin("gated"), image(*SHAPE), vector(5), seed) for seed in (1, 1, 2)
-    )
+    first, again, other = (network(architecture, "gated", seed) for seed in (1, 1, 2))
     torch.randn(3)
     for (name, a), b, c in zip(
         first.state_dict().items(), again.state_dict().values(), other.state_dict().values(), strict=False
@@ -101,27 +80,31 @@ def test_seed_decides_weights_and_nothing_else_does(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_sum_is_shortcut_plus_branch(architecture: str, kind: str) -> None:
     """Whatever a kind scales or mixes, z is the activation of s + f."""
-    network = build(Plugin(architecture), Plugin(kind), image(*SHAPE), vector(5), seed=0).eval()
-    with torch.no_grad(), reading(network) as seen:
-        network(images())
-    additions = [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]
+    made = network(architecture, kind).eval()
+    with torch.no_grad(), reading(made) as seen:
+        made(given(architecture))
+    additions = [name for name, module in made.named_modules() if isinstance(module, ResidualAddition)]
     assert additions
     for name in additions:
-        addition = network.get_submodule(name)
+        addition = made.get_submodule(name)
         total = seen[f"{name}.f"] + (seen.get(f"{name}.s", 0))
         assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
         assert (f"{name}.s" in seen) == (kind != "none")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_sites_run_from_stem_to_logits(architecture: str) -> None:
-    network = build(Plugin(architecture), Plugin("identity"), image(*SHAPE), vector(5), seed=0)
-    shapes = visited(network, images(2))
-    assert network.training
-    assert set(shapes) == set(sites(network))
+def test_sites_run_from_stem_to_answer(architecture: str) -> None:
+    made = network(architecture)
+    shapes = visited(made, given(architecture, 2))
+    assert made.training
+    assert set(shapes) == set(sites(made))
     names = list(shapes)
     assert names[0] in ("stem.z", "block1.s"), "the first site is stem.z, or block1.s where there is no stem"
-    assert names[-1] == "logits.z" and shapes["logits.z"] == (5,), "the last site is logits.z, of shape (classes,)"
+    answer, output = names[-1], data_of(architecture).fields[1]
+    assert answer == "output.z" or (answer == "logits.z" and output.axes == "d"), (
+        "the last site is logits.z, of scores of classes, or output.z"
+    )
+    assert shapes[answer] == output.shape, "the last site has the shape of the output"
     depth = depths(names)
     assert depth[names[0]] == 0
     assert all(depth[n] == depth[n[:-1] + "z"] for n in names)
@@ -133,37 +116,15 @@ def test_sites_run_from_stem_to_logits(architecture: str) -> None:
 def test_declared_places_are_those_that_are_visited(architecture: str, kind: str, options: dict[str, Any]) -> None:
     """What the workflow knows of a network without building it: every site, in order, and its shape."""
     declared = registry.options_class("architecture", architecture)
-    shape = (3, 8, 16)  # not square
-    network = build(Plugin(architecture, options), Plugin(kind), image(*shape), vector(5), seed=0)
-    found = visited(network, torch.randn(2, *shape))
-    places = declared(**options).places(image(*shape), vector(5))
+    fields = data_of(architecture).fields
+    if data_of(architecture).kind == "digits":
+        fields = image(3, 8, 16), vector(5)  # not square
+    made = build(Plugin(architecture, options), Plugin(kind), *fields, seed=0)
+    found = visited(made, inputs(fields[0], 2))
+    places = declared(**options).places(*fields)
     assert list(found.items()) == list(declared_sites(places, Plugin(kind)).items()), (
         "Options.places names every site in order"
     )
-
-
-ONE_DIMENSIONAL: dict[str, dict[str, Any]] = {"vit": {"patch": 1}, "mixer": {"patch": 1}}
-"""Options with which an architecture takes one row of values."""
-
-
-@pytest.mark.parametrize("kind", SHORTCUTS)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_one_row_of_values_in_place_of_images(architecture: str, kind: str) -> None:
-    """Every site is where it is declared, z is s + f, and everything is reached by a gradient."""
-    shape, options = (2, 1, 12), ONE_DIMENSIONAL.get(architecture, {})
-    network = build(Plugin(architecture, options), Plugin(kind), shape, 5, seed=0)
-    places = registry.options_class("architecture", architecture)(**options).places(shape, 5)
-    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    assert list(visited(network, x).items()) == list(declared_sites(places, Plugin(kind)).items())
-    network.eval()
-    with reading(network) as seen:
-        logits = network(x)
-    logits.square().mean().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters() if p.requires_grad)
-    for name in [name for name, module in network.named_modules() if isinstance(module, ResidualAddition)]:
-        addition = network.get_submodule(name)
-        total = seen[f"{name}.f"] + seen.get(f"{name}.s", 0)
-        assert torch.allclose(addition.activation(addition.post_norm(total)), seen[f"{name}.z"], atol=1e-6)
 
 
 def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
@@ -179,12 +140,12 @@ def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("norm", ["pre", "post", "peri", "none"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_norm_placement(architecture: str, norm: str) -> None:
-    network = build(Plugin(architecture, {"norm": norm}), Plugin("identity"), image(*SHAPE), vector(5), seed=0)
-    addition = next(m for m in network.modules() if isinstance(m, ResidualAddition))
+    made = network(architecture, norm=norm)
+    addition = next(m for m in made.modules() if isinstance(m, ResidualAddition))
     assert isinstance(addition.pre_norm, torch.nn.Identity) == (norm not in ("pre", "peri"))
     assert isinstance(addition.branch_norm, torch.nn.Identity) == (norm != "peri")
     assert isinstance(addition.post_norm, torch.nn.Identity) == (norm != "post")
-    assert torch.isfinite(network(images())).all()
+    assert torch.isfinite(made(given(architecture))).all()
 
 
 @pytest.mark.parametrize("norm", ["pre", "peri"])
@@ -193,9 +154,9 @@ def test_a_branch_of_gain_0_starts_as_its_shortcut(architecture: str, norm: str)
     options = {"branch_gain": 0.0, "post_activation": "none", "norm": norm}
     if architecture == "mlp":
         options["activation"] = "linear"
-    network = build(Plugin(architecture, options), Plugin("identity"), image(*SHAPE), vector(5), seed=0).eval()
-    with torch.no_grad(), reading(network) as seen:
-        network(images())
+    made = network(architecture, **options).eval()
+    with torch.no_grad(), reading(made) as seen:
+        made(given(architecture))
     for name in seen:
         if name.endswith(".f"):
             assert not seen[name].any(), f"{name}: the last layer with weights in a branch is its output"
@@ -211,11 +172,11 @@ def test_resnet_stages_halve_and_double() -> None:
         assert shapes["block6.z"] == (16, 1, 1)
 
 
-PLACES = [Place(6, -1, 1, 2), Place(6, 1, 1, 2)]
-INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3)]
+PLACES = [Place(6, -1, 1, 2), Place(6, 1, 1, 2), Place(6, 1, 1, 2)]
+INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3), torch.randn(5, 6, 6)]
 
 
-@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS, strict=False)))
+@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS, strict=True)))
 def test_what_each_kind_adds(place: Place, x: torch.Tensor) -> None:
     f = torch.randn_like(x)
     s, g = shortcut("identity", place)(x, f)

@@ -23,7 +23,9 @@ from infoplane.options import (
     Metric,
     Places,
     ResidualOptions,
+    Shape,
     TaskOptions,
+    axes_of,
     require,
 )
 from infoplane.plugin_files import use
@@ -116,7 +118,7 @@ class Plan:
             for seed in self.config.seeds
         ]
 
-    def sites(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
+    def sites(self, architecture: str, shortcut: str) -> dict[str, Shape]:
         """Site -> shape of one sample's activation, in order of visit, of the networks with these labels."""
         return sites(self.places[architecture], self.shortcuts[shortcut])
 
@@ -124,7 +126,7 @@ class Plan:
         """Those of them that are read out -> shape of what is stored of one sample."""
         found = self.sites(architecture, shortcut)
         kept = self.activations.kept(list(found))
-        return {name: self.activations.stored(name, found[name]).shape for name in kept}
+        return {name: self.activations.stored(name, found[name], found[name].axes).shape for name in kept}
 
     def train_spec(self, architecture: str, shortcut: str, seed: int) -> TrainSpec:
         """The spec of one run, given its labels."""
@@ -223,20 +225,20 @@ def _plan(config: Mapping[str, Any]) -> Plan:
     )
 
 
-def sites(places: Places, shortcut: Plugin) -> dict[str, tuple[int, ...]]:
+def sites(places: Places, shortcut: Plugin) -> dict[str, Shape]:
     """Site -> shape of one sample's activation, in order of visit, of a network with this shortcut.
 
     The part m, the state after an addition, has the state's tensors one after another along the first axis.
     """
     parts = registry.parts(shortcut.kind)
     states = getattr(registry.options_class("shortcut", shortcut.kind)(**shortcut.options), "states", 0)
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, Shape] = {}
     for place, shape in places.items():
-        of_addition = isinstance(shape, Addition)
+        of_addition, axes = isinstance(shape, Addition), axes_of(shape)
         for part in parts if of_addition else ("z",):
             if part == "z" and of_addition and states:
-                found[f"{place}.m"] = (states * shape[0], *shape[1:])
-            found[f"{place}.{part}"] = tuple(shape)
+                found[f"{place}.m"] = Shape((states * shape[0], *shape[1:]), axes)
+            found[f"{place}.{part}"] = Shape(shape, axes)
     return found
 
 
