@@ -18,12 +18,14 @@ from infoplane.activations.dump import dump
 from infoplane.activations.file import ActivationsFile
 from infoplane.charts.frames import Tables
 from infoplane.config.load import load, sites
+from infoplane.errors import UserError
 from infoplane.measures.targets import prepare
 from infoplane.models.residual import Additions
 from infoplane.models.sites import visited
-from infoplane.options import NoOptions, image, vector
+from infoplane.options import Field, NoOptions, image, label, vector
 from infoplane.specs import ActivationsSpec, Plugin, TrainSpec
 from infoplane.tables import MEASURES, collect
+from infoplane.task import Task
 from infoplane.training.run import train
 
 REPOSITORY = Path(__file__).parent.parent
@@ -119,6 +121,20 @@ def test_the_data_set_of_the_guide_loads(tmp_path: Path) -> None:
     options = module.Options(size=20)
     images = module.load(options, tmp_path)
     assert images["x"].shape == (20, 1, 8, 8) and images["y"].max() < options.fields["y"].classes
+
+
+def test_the_task_of_the_guide_judges_each_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = example("Absolute error")
+    monkeypatch.setattr(registry, "load", lambda role, name: module)
+    numbers = Field((2,), "d", "float32")
+    task, of = Task(Plugin("absolute"), {"x": numbers, "y": numbers}), {"y": torch.tensor([[0.0, 1.0], [2.0, 5.0]])}
+    output = torch.tensor([[1.0, 1.0], [2.0, 2.0]])
+    assert task.losses(output, of).tolist() == [0.5, 1.5] and task.scores(output, of)["mae"].tolist() == [0.5, 1.5]
+    assert torch.equal(torch.vmap(task.losses)(output[None], {"y": of["y"][None]})[0], task.losses(output, of))
+    train = {"y": torch.tensor([[0.0, 0.0], [1.0, 2.0], [9.0, 2.0]])}
+    assert task.trivial(train, of).tolist() == [[1.0, 2.0], [1.0, 2.0]]
+    with pytest.raises(UserError, match="'y' holds classes: this task needs numbers"):
+        Task(Plugin("absolute"), {"x": numbers, "y": label(3)})
 
 
 def test_the_chart_of_the_guide_draws(results: Path) -> None:

@@ -37,6 +37,8 @@ TRIED = 32
 """Checkpoints at most of which Z-X is taken, to find where it is least."""
 
 IMAGES = "the first held-out image of each class in turn, from class 0 on; then the second of each, and so on"
+FIRST = "the first held-out images"
+"""The same where the answer is not a class."""
 
 SCHEMA = pa.schema(
     [
@@ -81,7 +83,7 @@ def write(spec: ReconstructionsSpec, subject: Subject, output: Path, labels: dic
         "site": site.column,
         "shape": list(subject.held_out.fields[subject.x_field].shape),
         "class_names": subject.held_out.fields[subject.y_field].names,
-        "images": IMAGES,
+        "images": FIRST if _labels(subject) is None else IMAGES,
         "zx": {"steps": list(found), "values": [one.value for one in found.values()]},
         "n": subject.targets.n,
         **subject.status,
@@ -153,6 +155,11 @@ def pick(labels: np.ndarray, count: int) -> np.ndarray:
     return np.lexsort((labels, rank))[:count]
 
 
+def _labels(subject: Subject) -> np.ndarray | None:
+    """The class of every held-out sample, shape (n,); None where the answer is not a class."""
+    return subject.held_out[subject.y_field] if subject.held_out.fields[subject.y_field].is_class else None
+
+
 def to_pixels(inputs: np.ndarray, split: Split, name: str = "x") -> np.ndarray:
     """Network inputs, shape (n, D_x), back to the grey values or colours of images: uint8, rounded and clipped.
 
@@ -166,12 +173,12 @@ def _pictures(
     subject: Subject, site: Site, step: int, chosen: Estimate, count: int, options: kernel.Options
 ) -> list[dict[str, Any]]:
     """The rows of one checkpoint."""
-    targets, held_out, x, y = subject.targets, subject.held_out, subject.x_field, subject.y_field
+    targets, held_out, x, labels = subject.targets, subject.held_out, subject.x_field, _labels(subject)
     made = reconstruct(subject.read(step, site), targets, chosen, options)
     losses = (targets.given.flatten(1).double() - made).square().sum(1) / constant_losses(
         targets.inputs, targets.groups
     ).mean()
-    rows = pick(held_out[y], count)
+    rows = np.arange(min(count, len(held_out))) if labels is None else pick(labels, count)
     stored = np.rint(held_out[x][rows] * (255 / held_out.fields[x].unit)).clip(0, 255).astype(np.uint8)
     drawn = to_pixels(made[torch.as_tensor(rows, device=made.device)].cpu().numpy(), held_out, x)
     return [
@@ -182,7 +189,7 @@ def _pictures(
             "zx": chosen.value,
             "image": int(row),
             "index": int(held_out.index[row]),
-            "label": int(held_out[y][row]),
+            "label": None if labels is None else int(labels[row]),
             "nmse": float(losses[row]),
             "original": original.ravel(),
             "reconstruction": picture.ravel(),
