@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from fitting import SIZES, data_of
 from hypothesis import HealthCheck, settings
 
 from infoplane.data.prepare import prepare
@@ -67,15 +69,23 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="session")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The digits, split into 300 training, 60 validation and 60 held-out images."""
-    folder = tmp_path_factory.mktemp("splits")
-    paths = {name: folder / f"{name}.parquet" for name in ("train", "validation", "held_out")}
-    prepare(DataSpec(Plugin("digits"), held_out=60, validation=60, train=300, seed=0), folder, paths)
-    return paths
+def splits_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Path]]:
+    """Split data that an architecture takes into 300 training, 60 validation and 60 held-out samples."""
+
+    @cache
+    def split(kind: str) -> dict[str, Path]:
+        folder = tmp_path_factory.mktemp("splits")
+        paths = {name: folder / f"{name}.parquet" for name in ("train", "validation", "held_out")}
+        prepare(DataSpec(Plugin(kind), held_out=60, validation=60, train=300, seed=0), folder, paths)
+        return paths
+
+    return lambda architecture: split(data_of(architecture).kind)
 
 
-CLASSIFICATION: dict[str, object] = {"x": "x", "y": "y", "label_noise": 0.0}
+@pytest.fixture(scope="session")
+def splits(splits_for: Callable[[str], dict[str, Path]]) -> dict[str, Path]:
+    """The digits, split likewise."""
+    return splits_for("mlp")
 
 
 def training(**changes: object) -> TrainingSpec:
@@ -101,14 +111,10 @@ def train_spec() -> Callable[..., TrainSpec]:
     """Makes the spec of a tiny run: ``train_spec("mlp", "identity", seed=1, steps=20)``."""
 
     def make(architecture: str = "mlp", shortcut: str = "identity", seed: int = 0, **changes: object) -> TrainSpec:
-        options = {
-            "mlp": {"width": 16, "blocks": 2},
-            "resnet": {"width": 4, "blocks": 2},
-            "tapered_mlp": {"widths": [8, 4]},
-        }
-        token = {"dim": 8, "blocks": 1, "patch": 4}
-        plugin = Plugin(architecture, options.get(architecture, token))
-        task = Plugin("classification", CLASSIFICATION | {"label_noise": changes.pop("label_noise", 0.0)})
+        plugin = Plugin(architecture, SIZES.get(architecture, {}))
+        task = data_of(architecture).task
+        if noise := changes.pop("label_noise", 0.0):
+            task = Plugin(task.kind, task.options | {"label_noise": noise})
         return TrainSpec(plugin, Plugin(shortcut), task, training(**changes), seed)
 
     return make

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fitting import data_of
 
 from infoplane.activations import dump as dump_module
 from infoplane.activations.dump import dump
@@ -17,7 +18,6 @@ from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
-from infoplane.options import image, vector
 from infoplane.registry import names
 from infoplane.specs import ActivationsSpec, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
@@ -33,12 +33,14 @@ def spec(**changes: object) -> ActivationsSpec:
 
 @pytest.fixture
 def checkpoints(
-    train_spec: Callable[..., TrainSpec], splits: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    train_spec: Callable[..., TrainSpec],
+    splits_for: Callable[[str], dict[str, Path]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Path]:
     def make(architecture: str = "resnet", shortcut: str = "projection", **changes: object) -> Path:
         folder = tmp_path_factory.mktemp("run")
         outputs = folder / "checkpoints.safetensors", folder / "history.parquet"
-        made = train_spec(architecture, shortcut, **changes)
+        made, splits = train_spec(architecture, shortcut, **changes), splits_for(architecture)
         train(made, splits["train"], splits["validation"], *outputs, folder / "state", CPU)
         return outputs[0]
 
@@ -52,22 +54,25 @@ def dumped(checkpoints: Path, splits: dict[str, Path], output: Path, **changes: 
 
 @pytest.mark.parametrize("architecture", names("architecture"))
 def test_values_are_the_networks_own(
-    architecture: str, checkpoints: Callable[..., Path], splits: dict[str, Path], tmp_path: Path
+    architecture: str,
+    checkpoints: Callable[..., Path],
+    splits_for: Callable[[str], dict[str, Path]],
+    tmp_path: Path,
 ) -> None:
-    run = checkpoints(architecture)
+    run, splits = checkpoints(architecture), splits_for(architecture)
     file = dumped(run, splits, tmp_path / "a.parquet")
     saved = CheckpointFile(run)
     made = TrainSpec.from_dict(saved.metadata["spec"])
-    network = build(made.architecture, made.shortcut, image(1, 8, 8), vector(10), seed=99)
+    network = build(made.architecture, made.shortcut, *data_of(architecture).fields, seed=99)
     network.load_state_dict(saved.load(saved.steps[-1]))
     train_images = ResidentSplit(read_split(splits["train"]), CPU)
     held_out = ResidentSplit(read_split(splits["held_out"]), CPU)
     with torch.no_grad():
-        logits = recalibrated(network, train_images.read("x", slice(128)))(held_out.read("x", slice(None)))
-    site = next(site for site in file.sites if site.column == "logits.z")
-    assert file.steps == saved.steps
-    assert np.allclose(file.read(file.steps[-1], site), logits.numpy(), atol=1e-6)
-    assert not np.allclose(file.read(0, site), logits.numpy(), atol=1e-2)
+        answers = recalibrated(network, train_images.read("x", slice(128)))(held_out.read("x", slice(None)))
+    site = file.sites[-1]
+    assert file.steps == saved.steps and site.column in ("logits.z", "output.z")
+    assert np.allclose(file.read(file.steps[-1], site), answers.numpy(), atol=1e-6)
+    assert not np.allclose(file.read(0, site), answers.numpy(), atol=1e-2)
     assert {site.part for site in file.sites} == {"s", "f", "z"}
     for site in file.sites:
         assert file.read(file.steps[0], site).shape == (60, *site.shape)

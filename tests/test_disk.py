@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from fitting import SIZES, data_of
 from workflow import Workflow, tiny
 
 from infoplane import registry
@@ -25,22 +26,17 @@ from infoplane.quantities import size
 from infoplane.training.run import train
 
 CPU = torch.device("cpu")
-SMALL = {
-    "mlp": {"width": 16, "blocks": 2},
-    "resnet": {"width": 4, "blocks": 2},
-    "tapered_mlp": {"widths": [8, 4]},
-    "vit": {"dim": 8, "blocks": 1, "patch": 4},
-    "mixer": {"dim": 8, "blocks": 1, "patch": 4},
-}
 Config = dict[str, Any]
 
 
 def config(architecture: str = "mlp", shortcut: str = "identity", **changes: Any) -> Config:
-    """One run of a few steps on 60 held-out images."""
+    """One run of a few steps on 60 held-out samples."""
+    data = data_of(architecture)
     few = {"steps": 6, "batch_size": 32, "checkpoints": {"log": 3, "log_until": 4, "linear": 1}}
     return {
-        "data": {"kind": "digits", "train": 300, "validation": 60, "held_out": 60},
-        "architectures": {architecture: SMALL.get(architecture)},
+        "data": {"kind": data.kind, "train": 300, "validation": 60, "held_out": 60},
+        "task": {"kind": data.task.kind} | data.task.options,
+        "architectures": {architecture: SIZES.get(architecture)},
         "shortcuts": {shortcut: None},
         "training": few,
     } | changes
@@ -64,7 +60,7 @@ def dumped_file(values: Config, folder: Path) -> Path:
 READINGS: list[tuple[str, Config]] = [
     ("identity", {}),
     ("none", {"activations": {"sites": ["*"], "dtype": "float16"}}),
-    ("gated", {"activations": {"sites": ["block1*", "logits.z"]}}),
+    ("gated", {"activations": {"sites": ["block1*", "*t*.z"]}}),
 ]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import CLASSIFICATION, training
+from conftest import training
+from fitting import CLASSIFICATION
 
 from infoplane import registry
 from infoplane.activations.dump import dump
@@ -17,12 +18,14 @@ from infoplane.activations.file import ActivationsFile
 from infoplane.charts.frames import Tables
 from infoplane.config.load import load
 from infoplane.config.plan import sites
+from infoplane.errors import UserError
 from infoplane.measures.targets import prepare
 from infoplane.models.residual import Additions
 from infoplane.models.sites import visited
-from infoplane.options import NoOptions, image, vector
+from infoplane.options import Field, NoOptions, image, label, vector
 from infoplane.specs import ActivationsSpec, Plugin, TrainSpec
 from infoplane.tables import MEASURES, collect
+from infoplane.task import Task
 from infoplane.testing import results as synthetic_results
 from infoplane.training.run import train
 
@@ -121,6 +124,20 @@ def test_the_data_set_of_the_guide_loads(tmp_path: Path) -> None:
     assert images["x"].shape == (20, 1, 8, 8) and images["y"].max() < options.fields["y"].classes
 
 
+def test_the_task_of_the_guide_judges_each_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = example("Absolute error")
+    monkeypatch.setattr(registry, "load", lambda role, name: module)
+    numbers = Field((2,), "d", "float32")
+    task, of = Task(Plugin("absolute"), {"x": numbers, "y": numbers}), {"y": torch.tensor([[0.0, 1.0], [2.0, 5.0]])}
+    output = torch.tensor([[1.0, 1.0], [2.0, 2.0]])
+    assert task.losses(output, of).tolist() == [0.5, 1.5] and task.scores(output, of)["mae"].tolist() == [0.5, 1.5]
+    assert torch.equal(torch.vmap(task.losses)(output[None], {"y": of["y"][None]})[0], task.losses(output, of))
+    train = {"y": torch.tensor([[0.0, 0.0], [1.0, 2.0], [9.0, 2.0]])}
+    assert task.trivial(train, of).tolist() == [[1.0, 2.0], [1.0, 2.0]]
+    with pytest.raises(UserError, match="'y' holds classes: this task needs numbers"):
+        Task(Plugin("absolute"), {"x": numbers, "y": label(3)})
+
+
 def test_the_chart_of_the_guide_draws(results: Path) -> None:
     module = example("Z-X of the last block")
     tables = results / "results/demo/tables"
@@ -168,9 +185,8 @@ def test_the_table_of_a_state_that_is_kept(
     """With more images wanted than there are, all are taken."""
     kept, device = tmp_path / "results/kept", torch.device("cpu")
     run = kept / "activations/mlp/reversible/seed0.parquet"
-    task = Plugin("classification", CLASSIFICATION)
     network = Plugin("mlp", {"width": 8, "blocks": 2}), Plugin("reversible")
-    spec = TrainSpec(*network, task, training(steps=4, warmup=1), 0)
+    spec = TrainSpec(*network, Plugin("classification", CLASSIFICATION), training(steps=4, warmup=1), 0)
     train(spec, splits["train"], splits["validation"], kept / "c", kept / "h", kept / "state", device)
     reading = ActivationsSpec(["stem.z", "block*.[mz]"], "float32", {}, {}, 100, 0)
     dump(reading, kept / "c", splits["train"], splits["held_out"], run, device)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSIFICATION, training
+from conftest import training
+from fitting import CLASSIFICATION
 from torch import Tensor
 
 from infoplane.activations.dump import dump

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from fitting import data_of, inputs
 
 from infoplane import registry
 from infoplane.config.plan import sites as declared_sites
@@ -12,7 +13,7 @@ from infoplane.errors import UserError
 from infoplane.models.batchnorm import recalibrated
 from infoplane.models.build import build
 from infoplane.models.pointwise import PointwiseLinear
-from infoplane.models.residual import Match, Place
+from infoplane.models.residual import Place
 from infoplane.models.sites import reading, visited
 from infoplane.options import ResidualOptions, image, vector
 from infoplane.specs import Plugin
@@ -27,12 +28,22 @@ SIZES: list[tuple[str, dict[str, Any]]] = [
     ("mixer", {"dim": 12, "patch": 4, "blocks": 1}),
     ("mlp", {"width": 5, "blocks": 3, "layers_per_branch": 1}),
     ("tapered_mlp", {"widths": (7, 3)}),
+    ("tcn", {"width": 6, "blocks": 2, "stages": 3}),
 ]
 """Options that change what there is to be read."""
 
 
 def images(n: int = 4) -> torch.Tensor:
-    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(0))
+    return inputs(image(*SHAPE), n)
+
+
+def network(architecture: str, kind: str = "identity", seed: int = 0, **options: Any) -> torch.nn.Module:
+    """One for the data that the architecture is tested with."""
+    return build(Plugin(architecture, options), Plugin(kind), *data_of(architecture).fields, seed)
+
+
+def given(architecture: str, n: int = 4) -> torch.Tensor:
+    return inputs(data_of(architecture).fields[0], n)
 
 
 def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
@@ -40,29 +51,20 @@ def shortcut(kind: str, place: Place, **options: object) -> torch.nn.Module:
     return plugin.Shortcut(plugin.Options(**options) if hasattr(plugin, "Options") else None, place)  # type: ignore[no-any-return]
 
 
-def test_matching_keeps_every_second_position_of_time_and_of_images() -> None:
-    x = torch.randn(2, 3, 8)
-    assert torch.equal(Match(2, 1)(x), torch.cat([x[:, :, ::2], torch.zeros(2, 1, 4)], 1))
-    image = torch.randn(2, 3, 8, 8)
-    assert torch.equal(Match(2, 1)(image), torch.cat([image[:, :, ::2, ::2], torch.zeros(2, 1, 4, 4)], 1))
-
-
 @pytest.mark.parametrize("kind", SHORTCUTS)
 @pytest.mark.parametrize(("architecture", "options"), SIZES)
 def test_declared_places_are_those_that_are_visited(architecture: str, kind: str, options: dict[str, Any]) -> None:
     """What the workflow knows of a network without building it: every site, in order, and its shape."""
     declared = registry.options_class("architecture", architecture)
-    shape = (3, 8, 16)  # not square
-    network = build(Plugin(architecture, options), Plugin(kind), image(*shape), vector(5), seed=0)
-    found = visited(network, torch.randn(2, *shape))
-    places = declared(**options).places(image(*shape), vector(5))
+    fields = data_of(architecture).fields
+    if data_of(architecture).kind == "digits":
+        fields = image(3, 8, 16), vector(5)  # not square
+    made = build(Plugin(architecture, options), Plugin(kind), *fields, seed=0)
+    found = visited(made, inputs(fields[0], 2))
+    places = declared(**options).places(*fields)
     assert list(found.items()) == list(declared_sites(places, Plugin(kind)).items()), (
         "Options.places names every site in order"
     )
-
-
-ONE_DIMENSIONAL: dict[str, dict[str, Any]] = {"vit": {"patch": 1}, "mixer": {"patch": 1}}
-"""Options with which an architecture takes one row of values."""
 
 
 def test_parts_are_all_or_all_but_the_shortcut(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
@@ -84,11 +86,11 @@ def test_resnet_stages_halve_and_double() -> None:
         assert shapes["block6.z"] == (16, 1, 1)
 
 
-PLACES = [Place(6, -1, 1, 2), Place(6, 1, 1, 2)]
-INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3)]
+PLACES = [Place(6, -1, 1, 2), Place(6, 1, 1, 2), Place(6, 1, 1, 2)]
+INPUTS = [torch.randn(5, 7, 6), torch.randn(5, 6, 3, 3), torch.randn(5, 6, 6)]
 
 
-@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS, strict=False)))
+@pytest.mark.parametrize(("place", "x"), list(zip(PLACES, INPUTS, strict=True)))
 def test_what_each_kind_adds(place: Place, x: torch.Tensor) -> None:
     f = torch.randn_like(x)
     s, g = shortcut("identity", place)(x, f)

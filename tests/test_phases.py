@@ -286,7 +286,7 @@ def test_nulls_of_this_experiment_have_its_noise() -> None:
     row = analyse(*frames(measured(values)), replace(FEW, nulls=300)).nulls.row(0, named=True)
     assert row["replicates"] == 300 and row["ambiguous"] > 30
     assert row["rate"] <= 0.05 and row["rate_low"] <= row["rate"] <= row["rate_high"]
-    assert row["noise"] == "own residuals of seeds and of parts of the held-out images"
+    assert row["noise"] == "own residuals of seeds and of parts of the samples"
 
 
 def test_the_script_writes_the_same_bytes_twice(tables: Tables, tmp_path: Path) -> None:

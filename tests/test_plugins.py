@@ -20,6 +20,7 @@ NAMED: dict[Role, str] = {
     "architecture": "two_layers",
     "measure": "nearest",
     "data set": "noise",
+    "task": "absolute",
     "chart": "last_block",
 }
 """Role, in the order of the guide, and the name under which its example is tried."""

@@ -27,6 +27,7 @@ WRITTEN: dict[str, Any] = {
     "results": "results",
     "plugins": [],
     "data": {"kind": "digits", "train": 500, "held_out": 100},
+    "task": {"kind": "classification", "y": "y", "label_noise": 0.1},
     "architectures": {
         "resnet": {"width": 4, "blocks": 2, "training": {"steps": 50, "learning_rate": 0.1, "stack_seeds": True}},
         "mlp": {"blocks": 2, "width": 8},
@@ -143,9 +144,9 @@ def test_the_longest_pattern_decides_and_a_job_reads_it_as_the_plan_does() -> No
     plan = load(WRITTEN)
     job = ActivationsSpec.from_json(plan.activations.to_json())
     for spec in (plan.activations, job):
-        assert spec.stored("block1.z", (4, 8, 8)).pooled_to == 4
-        assert spec.stored("block1.z", (4, 8, 8)).projection == 7
-        assert spec.stored("stem.z", (4, 8, 8)).pooled_to == 2
+        assert spec.stored("block1.z", (4, 8, 8), "chw").pooled == (4, 4, 4)
+        assert spec.stored("block1.z", (4, 8, 8), "chw").projection == 7
+        assert spec.stored("stem.z", (4, 8, 8), "chw").pooled == (4, 2, 2)
 
 
 # --- sources

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,9 +38,9 @@ SHORTCUTS = [name for name in registry.names("shortcut") if not registry.unstack
 @pytest.mark.parametrize("architecture", STACKABLE)
 @pytest.mark.parametrize("shortcut", ["none", "projection"])
 def test_each_seed_is_its_solo_run(
-    architecture: str, shortcut: str, train_spec: Make, splits: dict[str, Path], tmp_path: Path
+    architecture: str, shortcut: str, train_spec: Make, splits_for: Callable[[str], dict[str, Path]], tmp_path: Path
 ) -> None:
-    compared(train_spec(architecture, shortcut, learning_rate=0.01), splits, tmp_path)
+    compared(train_spec(architecture, shortcut, learning_rate=0.01), splits_for(architecture), tmp_path)
 
 
 @pytest.mark.parametrize("shortcut", sorted(set(SHORTCUTS) - {"none", "projection"}))

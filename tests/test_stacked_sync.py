@@ -60,10 +60,11 @@ def watching() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def stack(splits: dict[str, Path], train_spec: Make) -> Callable[..., Stack]:
+def stack(splits_for: Callable[[str], dict[str, Path]], train_spec: Make) -> Callable[..., Stack]:
     """A stack that has made two steps, after which its optimiser has all of its state."""
 
     def make(*spec: str, **training: object) -> Stack:
+        splits = splits_for(spec[0])
         images, validation = read_split(splits["train"]), read_split(splits["validation"])
         made = Stack(stack_of(train_spec(*spec, **training)), images, validation, CPU, in_turn=False)
         for step in range(2):
@@ -105,8 +106,9 @@ class Names(TorchDispatchMode):
 
 @pytest.mark.parametrize("architecture", registry.names("architecture"))
 def test_a_step_of_many_makes_the_calls_of_a_step_of_few(
-    architecture: str, train_spec: Make, splits: dict[str, Path]
+    architecture: str, train_spec: Make, splits_for: Callable[[str], dict[str, Path]]
 ) -> None:
+    splits = splits_for(architecture)
     images, validation = read_split(splits["train"]), read_split(splits["validation"])
     made = []
     for seeds in ([1, 2], [1, 2, 3, 4, 5]):

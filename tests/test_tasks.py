@@ -33,6 +33,11 @@ POINTS = Field((2,), "d", "float32")
 DATA: dict[str, Fields] = {
     "classification": {"x": POINTS, "y": label(3)},
     "regression": {"x": POINTS, "y": Field((2,), "d", "float32")},
+    "restoration": {
+        "x": Field((2, 6, 6), "chw", "float32", scale="none"),
+        "y": Field((2, 12, 12), "chw", "float32", scale="none"),
+    },
+    "separation": {"x": Field((1, 20), "ct", "float32"), "y": Field((3, 20), "ct", "float32")},
 }
 """Task -> the smallest data that it learns from."""
 
@@ -119,6 +124,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"task": {"kind": "regression"}},
         "task: 'y' holds classes: a regression needs numbers (the data set 'digits' has x: 1x8x8 (channels x height x",
     ),
+    ({"task": {"kind": "restoration"}}, "'y' is one of 10 classes: a restoration needs pictures"),
+    ({"task": {"kind": "separation"}}, "'x' is 1x8x8 (channels x height x width): a separation"),
     ({"task": {"y": "speaker"}}, "task: there is no field 'speaker', only x, y (the data set 'digits'"),
     ({"task": {"x": "y"}}, "task: networks read numbers, and 'y' holds classes"),
     ({"task": {"kind": "regresion"}}, "task: unknown task 'regresion': did you mean 'regression'?"),

@@ -5,7 +5,7 @@ against each other; ``check(input, output)`` (architectures) checks them against
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Annotated, Any, Literal, Self
@@ -22,16 +22,37 @@ Places = dict[str, tuple[int, ...]]
 """Name of each place at which a network is read -> shape of one sample's activation there, in order of visit."""
 
 
-class Addition(tuple[int, ...]):
-    """The same shape at a residual addition, which is read at several parts: the shortcut, the branch, their sum."""
-
-    __slots__ = ()
-
-
 def require(condition: bool, message: str) -> None:
     """Raise ``ValueError(message)`` unless the condition holds."""
     if not condition:
         raise ValueError(message)
+
+
+class Shape(tuple[int, ...]):
+    """The shape of one sample's activation; axes: one letter of `AXES` for each size, or empty.
+
+    Along height, width and time an activation may be averaged (``activations.pool``).
+    """
+
+    axes: str
+
+    def __new__(cls, sizes: Iterable[int], axes: str = "") -> Self:
+        shape = super().__new__(cls, sizes)
+        require(
+            not axes or len(axes) == len(shape),
+            f"axes must name each size of {list(shape)} by one letter, got '{axes}'",
+        )
+        shape.axes = axes
+        return shape
+
+
+class Addition(Shape):
+    """The same at a residual addition, which is read at several parts: the shortcut, the branch, their sum."""
+
+
+def axes_of(shape: tuple[int, ...]) -> str:
+    """The axes that a shape declares; empty where it declares none."""
+    return shape.axes if isinstance(shape, Shape) else ""
 
 
 @dataclass(frozen=True)

@@ -198,12 +198,16 @@ class StackSpec(LearningSpec):
         return [TrainSpec(self.architecture, self.shortcut, self.task, self.training, seed) for seed in self.seeds]
 
 
+AVERAGED = "hwt"
+"""Axes along which an activation may be averaged: height, width and time."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """What is kept of one sample's activation at a site."""
 
-    pooled_to: int | None
-    """Side of the grid that its feature maps are averaged to; None: they are not."""
+    pooled: tuple[int, ...] | None
+    """Its shape after it is averaged along height, width and time; None: it is not."""
     projection: int | None
     """Random dimensions; None: it is not projected."""
     shape: tuple[int, ...]
@@ -217,7 +221,7 @@ class ActivationsSpec(Spec):
     """Patterns (fnmatch) over ``site.part``, such as ``*.z``."""
     dtype: Literal["float16", "float32"]
     pool: dict[str, int]
-    """Pattern -> side of the spatial grid that a feature map is averaged to."""
+    """Pattern -> positions that are left along height, width and time, each an average."""
     project: dict[str, int]
     """Pattern -> dimensions of a fixed Gaussian random projection of the flattened activation."""
     recalibration: int
@@ -237,17 +241,19 @@ class ActivationsSpec(Spec):
                     raise UserError(f"activations.{key}: '{pattern}' matches no site: {nearest(pattern, sites)}")
         return [name for name in sites if any(fnmatchcase(name, pattern) for pattern in self.sites)]
 
-    def stored(self, site: str, shape: tuple[int, ...]) -> Stored:
-        """How the activation of one sample, of this shape, is stored.
+    def stored(self, site: str, shape: tuple[int, ...], axes: str) -> Stored:
+        """How the activation of one sample, of this shape and these axes, is stored.
 
-        Of several patterns that match, the longest decides; of equally long ones, the first in the alphabet.
+        axes: as `infoplane.options.AXES`; empty where none are declared, and then nothing is averaged. Of several
+        patterns that match, the longest decides; of equally long ones, the first in the alphabet.
         """
         side = _decided(self.pool, site)
-        side = side if side and len(shape) == 3 and side < max(shape[1:]) else None
-        pooled = (shape[0], side, side) if side else shape
+        averaged = [bool(side) and axis in AVERAGED for axis in axes or " " * len(shape)]
+        smaller = tuple(min(size, side or size) if one else size for size, one in zip(shape, averaged, strict=True))
+        pooled = smaller if smaller != tuple(shape) else None
         dims = _decided(self.project, site)
-        projection = dims if dims and dims < math.prod(pooled) else None
-        return Stored(side, projection, (projection,) if projection else pooled)
+        projection = dims if dims and dims < math.prod(smaller) else None
+        return Stored(pooled, projection, (projection,) if projection else smaller)
 
 
 def _decided(patterns: dict[str, int], site: str) -> int | None:

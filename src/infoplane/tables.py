@@ -330,7 +330,7 @@ def _summary(
     }
 
 
-OF_THE_TASK = ("metrics", "loss_unit", "trivial")
+OF_THE_TASK = ("metrics", "loss_unit", "trivial", "input")
 """What a run's history says of its task, the same in all of them."""
 
 

@@ -18,7 +18,7 @@ from infoplane.data.resident import ResidentSplit
 from infoplane.data.samples import read_split
 from infoplane.errors import UserError
 from infoplane.models.batchnorm import has_batchnorm, recalibrated
-from infoplane.models.build import build_from
+from infoplane.models.build import axes_at, build_from
 from infoplane.models.sites import depths, reading, visited
 from infoplane.progress import progress
 from infoplane.provenance import versions
@@ -60,7 +60,11 @@ def dump(
     images = ResidentSplit(held_out, device, [x])
     calibration = ResidentSplit(train, device, [x]).read(x, slice(spec.recalibration))
     shapes = visited(network, images.read(x, slice(2)))
-    reductions = {name: Reduction(name, shapes[name], spec, device) for name in spec.kept(list(shapes))}
+    axes = axes_at(run)
+    reductions = {
+        name: Reduction(name, shapes[name], axes.get(name.rpartition(".")[0], ""), spec, device)
+        for name in spec.kept(list(shapes))
+    }
     tensors = {name: (reduction.shape, spec.dtype) for name, reduction in reductions.items()}
     bytes_per_row = sum(math.prod(s) for s, _ in tensors.values()) * np.dtype(spec.dtype).itemsize
     batch = max(1, min(LARGEST_BATCH, ROW_GROUP_BYTES // bytes_per_row))
@@ -128,7 +132,7 @@ def _metadata(
                 "column": name,
                 "shape": list(shapes[name]),
                 "stored_shape": list(reduction.shape),
-                "pooled_to": reduction.side,
+                "pooled_to": list(reduction.pooled) if reduction.pooled else None,
                 "projection": reduction.projection,
             }
             for name, reduction in reductions.items()

@@ -9,6 +9,7 @@ from typing import Any, Self
 import polars as pl
 
 from infoplane.metrics import Metric
+from infoplane.options import Field
 from infoplane.phases.curves import last_block
 from infoplane.phases.results import Phases
 from infoplane.phases.targets import read
@@ -97,7 +98,20 @@ class Tables:
     @property
     def samples(self) -> str:
         """What was measured, in words."""
-        return "samples, all there are" if self.all_is_measured else "held-out images"
+        if self.all_is_measured:
+            return "samples, all there are"
+        return "held-out images" if self._input is None or self._input.is_picture else "held-out samples"
+
+    @property
+    def target(self) -> str:
+        """What networks learn to answer, in one word."""
+        return "label" if self._input is None or self.metadata.get("classes") else "target"
+
+    @property
+    def _input(self) -> Field | None:
+        """What networks read; None where no run tells."""
+        found = self.metadata.get("input")
+        return Field.from_dict(found) if found else None
 
     @property
     def headline(self) -> str:

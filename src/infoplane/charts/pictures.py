@@ -178,10 +178,10 @@ def _sheet(
     at = {row["step"]: row["zx"] for row in rows}
     least = min(at, key=lambda step: at[step], default=None)
     columns = [{"step": step, "zx": f"{value:.3f}", "least": step == least} for step, value in at.items()]
-    labels = {row["image"]: row["label"] for row in rows}.values()
+    labels = [label for label in {row["image"]: row["label"] for row in rows}.values() if label is not None]
     names = about["class_names"]
-    classes = ", ".join(names[label] if names else str(label) for label in labels if label is not None)
-    of_classes = f" of the classes {classes}" if classes else ""
+    classes = ", ".join(names[label] if names else str(label) for label in labels)
+    shown = f"held-out images of the classes {classes}" if labels else "held-out images"
     pictures = "; ".join(f"step {column['step']}, Z-X {column['zx']}" for column in columns)
     return {
         "shortcut": about["shortcut"],
@@ -192,7 +192,7 @@ def _sheet(
         "width": sheet.shape[1] if sheet is not None else 0,
         "height": sheet.shape[0] if sheet is not None else 0,
         "columns": columns,
-        "alt": f"{named}: held-out images{of_classes} (rows), and their reconstructions at {pictures}"
+        "alt": f"{named}: {shown} (rows), and their reconstructions at {pictures}"
         if uri
         else f"{named}: nothing could be decoded",
     }

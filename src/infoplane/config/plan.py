@@ -7,7 +7,7 @@ from typing import Any
 from infoplane import registry
 from infoplane.config.schema import Experiment
 from infoplane.metrics import Metric
-from infoplane.options import Addition, Fields, Places
+from infoplane.options import Addition, Fields, Places, Shape, axes_of
 from infoplane.specs import (
     ActivationsSpec,
     DataSpec,
@@ -82,7 +82,7 @@ class Plan:
             for seed in self.config.seeds
         ]
 
-    def sites(self, architecture: str, shortcut: str) -> dict[str, tuple[int, ...]]:
+    def sites(self, architecture: str, shortcut: str) -> dict[str, Shape]:
         """Site -> shape of one sample's activation, in order of visit, of the networks with these labels."""
         return sites(self.places[architecture], self.shortcuts[shortcut])
 
@@ -90,7 +90,7 @@ class Plan:
         """Those of them that are read out -> shape of what is stored of one sample."""
         found = self.sites(architecture, shortcut)
         kept = self.activations.kept(list(found))
-        return {name: self.activations.stored(name, found[name]).shape for name in kept}
+        return {name: self.activations.stored(name, found[name], found[name].axes).shape for name in kept}
 
     def train_spec(self, architecture: str, shortcut: str, seed: int) -> TrainSpec:
         """The spec of one run, given its labels."""
@@ -103,18 +103,18 @@ class Plan:
         return StackSpec(*pair, self.task, self.training[architecture], self.config.seeds)
 
 
-def sites(places: Places, shortcut: Plugin) -> dict[str, tuple[int, ...]]:
+def sites(places: Places, shortcut: Plugin) -> dict[str, Shape]:
     """Site -> shape of one sample's activation, in order of visit, of a network with this shortcut.
 
     The part m, the state after an addition, has the state's tensors one after another along the first axis.
     """
     parts = registry.parts(shortcut.kind)
     states = getattr(registry.options_class("shortcut", shortcut.kind)(**shortcut.options), "states", 0)
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, Shape] = {}
     for place, shape in places.items():
-        of_addition = isinstance(shape, Addition)
+        of_addition, axes = isinstance(shape, Addition), axes_of(shape)
         for part in parts if of_addition else ("z",):
             if part == "z" and of_addition and states:
-                found[f"{place}.m"] = (states * shape[0], *shape[1:])
-            found[f"{place}.{part}"] = tuple(shape)
+                found[f"{place}.m"] = Shape((states * shape[0], *shape[1:]), axes)
+            found[f"{place}.{part}"] = Shape(shape, axes)
     return found

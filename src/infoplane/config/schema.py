@@ -140,7 +140,7 @@ class Activations(Section):
     sites: list[str] = Field(["*.z"], min_length=1, description='patterns; "*" also reads every s and f')
     dtype: Literal["float16", "float32"] = Field("float32", description="how activations are stored")
     pool: dict[str, Size] = Field(
-        {}, description="pattern -> side of the grid a feature map is averaged to; the longest pattern decides"
+        {}, description="pattern -> positions left along height, width and time, averages; the longest pattern decides"
     )
     project: dict[str, Size] = Field({}, description="pattern -> dimensions of a fixed random projection; likewise")
     recalibration: int = Field(512, ge=0, description="training images for BatchNorm statistics; 0: keep running ones")

@@ -48,6 +48,7 @@ def prepare(spec: DataSpec, folder: Path, outputs: Mapping[str, Path], known: Pa
         "name": spec.source.kind,
         "source": samples.source,
         "fields": {name: one.to_dict() for name, one in fields.items()},
+        "order": list(fields),
         "mean": {name: mean for name, (mean, _) in statistics.items()},
         "std": {name: std for name, (_, std) in statistics.items()},
         "spec": spec.to_dict(),

@@ -89,8 +89,9 @@ class Split:
 
     @property
     def fields(self) -> Fields:
-        """What every sample has."""
-        return {name: Field.from_dict(values) for name, values in self.metadata["fields"].items()}
+        """What every sample has, in the order of the data set; the keys of the metadata are sorted."""
+        declared = self.metadata["fields"]
+        return {name: Field.from_dict(declared[name]) for name in self.metadata.get("order") or declared}
 
     def mean(self, name: str) -> np.ndarray:
         """Mean of a field over the training split, along each channel or feature; float32, fits one sample."""

@@ -30,7 +30,7 @@ from infoplane.provenance import versions
 from infoplane.specs import ReconstructionsSpec
 from infoplane.storage.parquet import write_rows
 
-OUTSIDE_BLOCKS = ("readout", "logits")
+OUTSIDE_BLOCKS = ("readout", "logits", "output")
 """Sites behind the last block."""
 
 TRIED = 32

@@ -28,7 +28,7 @@ def batchnorms(network: nn.Module) -> dict[str, _BatchNorm]:
 
 @torch.no_grad()
 def recalibrated(network: nn.Module, images: Tensor) -> nn.Module:
-    """A copy of the network in evaluation mode whose BatchNorm statistics are averages over ``images`` (n, C, H, W).
+    """A copy of the network in evaluation mode whose BatchNorm statistics are averages over ``images`` (n, C, ...).
 
     The network itself is left as it is. Without BatchNorm, or without images, the copy keeps its statistics.
     """
@@ -43,7 +43,7 @@ def recalibrated(network: nn.Module, images: Tensor) -> nn.Module:
 
 
 def take_averages(network: nn.Module, images: Tensor, forward: Callable[[Tensor], object]) -> None:
-    """Have ``forward`` pass ``images`` (n, C, H, W) through a network in evaluation mode whose BatchNorms learn alone.
+    """Have ``forward`` pass ``images`` (n, C, ...) through a network in evaluation mode whose BatchNorms learn alone.
 
     Their statistics, which must be finite beforehand, end as the plain average over the batches.
     """

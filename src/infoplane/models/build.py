@@ -8,7 +8,7 @@ from torch import nn
 from infoplane import registry
 from infoplane.errors import UserError
 from infoplane.models.residual import Additions
-from infoplane.options import Field
+from infoplane.options import Field, axes_of
 from infoplane.specs import Plugin, TrainSpec
 from infoplane.storage.checkpoints import CheckpointFile
 
@@ -34,6 +34,14 @@ def build(architecture: Plugin, shortcut: Plugin, input: Field, output: Field, s
     if additions.made != additions.total:
         raise ValueError(f"{architecture.kind}: {additions.made} additions made, {additions.total} declared")
     return network
+
+
+def axes_at(run: CheckpointFile) -> dict[str, str]:
+    """The axes of what a run's network is read at, by place; empty where the architecture declares none."""
+    architecture = TrainSpec.from_dict(run.metadata["spec"]).architecture
+    options = registry.load("architecture", architecture.kind).Options(**architecture.options)
+    fields = (Field.from_dict(run.metadata[name]) for name in ("input", "output"))
+    return {place: axes_of(shape) for place, shape in options.places(*fields).items()}
 
 
 def build_from(run: CheckpointFile, given: Field, where: Path | None) -> nn.Module:

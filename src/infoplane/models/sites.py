@@ -49,7 +49,7 @@ def reading(network: nn.Module) -> Iterator[dict[str, Tensor]]:
 def visited(network: nn.Module, images: Tensor) -> dict[str, tuple[int, ...]]:
     """Site name -> shape of one sample's activation, in order of visit, from one forward pass in evaluation mode.
 
-    ``images``: (n, C, H, W). The network's mode is restored.
+    ``images``: inputs of any shape, (n, ...). The network's mode is restored.
     """
     training = network.training
     network.eval()

@@ -77,7 +77,7 @@ class Cell:
 def last_block(sites: Sequence[str]) -> str | None:
     """The last site that is a numbered block; without blocks, the last before read-out and logits."""
     blocks = [site for site in sites if re.match(r"(block|layer|stage)\D?\d", site)]
-    others = [site for site in sites if site not in ("readout", "logits")] or list(sites)
+    others = [site for site in sites if site not in ("readout", "logits", "output")] or list(sites)
     found = blocks or others
     return found[-1] if found else None
 

@@ -167,7 +167,7 @@ def notes(cell: Cell, sure: Sure, gain: Mean | None, margin: float, label_margin
     """Notes on what a label alone would hide."""
     said = [cell.note] if cell.note else []
     if gain is not None and np.isfinite(gain.stderr[0]) and float(gain.above(label_margin)[0]) < level:
-        said.append("Z-Y does not clearly fall here, so these are not phases of learning the label")
+        said.append("Z-Y does not clearly fall here, so these are not phases of learning Y")
     for found, words in (
         (sure.earlier_rise, "rises by {:.3f} on its way down to the turn"),
         (sure.later_fall, "falls again by {:.3f} after the turn"),

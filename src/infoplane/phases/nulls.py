@@ -15,8 +15,8 @@ from infoplane.phases import labels
 from infoplane.phases.curves import Array, Cell
 
 NOISE = {
-    "samples x seeds": "own residuals of seeds and of parts of the held-out images",
-    "samples": "own residuals of parts of the held-out images",
+    "samples x seeds": "own residuals of seeds and of parts of the samples",
+    "samples": "own residuals of parts of the samples",
     "seeds": "own residuals of seeds",
     "standard errors": "normal, by the standard errors",
     "roughness": "normal, by the roughness of the curve",

@@ -59,6 +59,7 @@ def dataset(tables: Tables) -> dict[str, Any] | None:
             "share": tables.metric.unit == "share",
             "unit": "" if tables.metric.unit in ("share", "1") else f" {tables.metric.unit}",
         },
+        "answer": "class" if tables.target == "label" else "answer",
         "zero": axis.zero,
         "steps": kept,
         "entropy": None if entropy is None else round(entropy, 4),

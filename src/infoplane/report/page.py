@@ -100,6 +100,7 @@ def contents(tables: Tables, charts: list[dict[str, Any]], beside: Beside) -> di
         "decoded": measure == "zx",
         "headline": theme.brief_title(measure, found.units.get(measure, "nmse")),
         "samples": tables.samples,
+        "target": tables.target,
         "sections": {place: name for place, name in SECTIONS.items() if place != "charts" or others},
         "answer": answer(tables, found, beside.verdicts),
         "headline_chart": first,

@@ -21,7 +21,7 @@ def serves_some_input(candidate: Candidate) -> None:
     """Options stands on ResidualOptions, and check(input, output) accepts pictures, sound or points."""
     assert issubclass(candidate.declared, ResidualOptions), "Options must be a ResidualOptions"
     assert list(served(candidate.name, candidate.options)), (
-        f"check accepts none of {', '.join(map(str, INPUTS))} with 5 numbers, or the same again, as the output"
+        f"check accepts none of {', '.join(map(str, INPUTS))}, neither with 5 numbers to answer nor with their like"
     )
 
 
@@ -57,8 +57,8 @@ def starts_from_the_seed_alone(candidate: Candidate) -> None:
                 assert not torch.equal(weights, other[name]), f"{name} is the same for another seed"
 
 
-def runs_from_the_stem_to_the_logits(candidate: Candidate) -> None:
-    """The first site is stem.z or block1.s, the last one logits.z; training mode is left as it was."""
+def runs_from_the_stem_to_the_answer(candidate: Candidate) -> None:
+    """The first site is stem.z or block1.s, the last one logits.z or output.z; training mode is left as it was."""
     for input, output in served(candidate.name, candidate.options):
         network = build(candidate.plugin, IDENTITY, input, output, networks.SEED)
         shapes = visited(network, samples(input, 2))
@@ -66,9 +66,10 @@ def runs_from_the_stem_to_the_logits(candidate: Candidate) -> None:
         assert set(shapes) == set(sites(network)), f"never visited: {set(sites(network)) - set(shapes)}"
         names = list(shapes)
         assert names[0] in ("stem.z", "block1.s"), "the first site is stem.z, or block1.s where there is no stem"
-        assert names[-1] == "logits.z" and shapes["logits.z"] == output.shape, (
-            "the last site is logits.z, of the output's shape"
+        assert names[-1] == "output.z" or (names[-1] == "logits.z" and output.axes == "d"), (
+            "the last site is logits.z, of scores of classes, or output.z"
         )
+        assert shapes[names[-1]] == output.shape, "the last site has the shape of the output"
         depth = depths(names)
         assert depth[names[0]] == 0
         assert all(depth[name] == depth[f"{name[:-1]}z"] for name in names)
@@ -115,7 +116,7 @@ RULES: tuple[Rule, ...] = (
     adds_with_every_shortcut,
     visits_the_places_that_it_declares,
     starts_from_the_seed_alone,
-    runs_from_the_stem_to_the_logits,
+    runs_from_the_stem_to_the_answer,
     normalises_where_it_is_told,
     starts_as_its_shortcuts_with_branch_gain_0,
 )

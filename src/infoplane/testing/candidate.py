@@ -52,15 +52,25 @@ INPUTS = (
     image(3, 8, 16),
     Field((3, 12), "ct", "float32"),
     Field((6,), "d", "float32"),
+    Field((1, 8, 12), "cft", "float32"),
+    Field((1, 64), "ct", "float32"),
 )
-"""What networks are given in turn: pictures, square and not, sound, and points."""
+"""What networks are given in turn: pictures, square and not, a series, points, a spectrogram, and sound."""
+
+
+def answers(given: Field) -> tuple[Field, ...]:
+    """What may be asked of an input: five numbers, the same again, twice the size, and two sources."""
+    larger = tuple(2 * size if axis in "hwt" else size for size, axis in zip(given.shape, given.axes, strict=True))
+    sources = tuple(2 if axis == "c" else size for size, axis in zip(given.shape, given.axes, strict=True))
+    others = (Field(shape, given.axes, "float32", scale="none") for shape in (given.shape, larger, sources))
+    return vector(5), *others
 
 
 def served(architecture: str, options: dict[str, Any]) -> Iterator[tuple[Field, Field]]:
     """The inputs that an architecture takes, each with the first output that it can give."""
     made = registry.options_class("architecture", architecture)(**options)
     for given in INPUTS:
-        for wanted in (vector(5), given):
+        for wanted in answers(given):
             try:
                 made.check(given, wanted)
             except ValueError:

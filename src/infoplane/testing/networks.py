@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from infoplane import registry
-from infoplane.config.load import sites as declared_sites
+from infoplane.config.plan import sites as declared_sites
 from infoplane.models.build import build
 from infoplane.models.residual import ResidualAddition
 from infoplane.models.sites import reading, visited

@@ -1,7 +1,7 @@
 """How the members of a stack compute: all of them in one call, or one after the other.
 
 In one call (together) every operation is made once for all members; convolutions become grouped ones, and the
-channels of all members lie side by side, (n, members x C, H, W), so that neither they nor BatchNorm copy anything.
+channels of all members lie side by side, (n, members x C, ...), so that neither they nor BatchNorm copy anything.
 That is the way wherever a step's time goes into making calls: small networks, and GPUs. On a CPU a convolution over
 neighbouring pixels is arithmetic, and oneDNN's grouped convolutions take 1.3 to 1.8 times as long as as many
 single ones; there the members compute in turn, in the layout of the solo run, and share the rest of the step.
@@ -25,7 +25,10 @@ from infoplane.training.learner import step_seed
 
 def convolves(network: nn.Module) -> bool:
     """Whether a network has convolutions whose windows overlap; cutting an image into patches is a matrix product."""
-    return any(isinstance(module, nn.Conv2d) and module.kernel_size != module.stride for module in network.modules())
+    return any(
+        isinstance(module, nn.Conv1d | nn.Conv2d) and module.kernel_size != module.stride
+        for module in network.modules()
+    )
 
 
 class Members:
@@ -46,7 +49,7 @@ class Members:
         self.seeds, self.convolutional, self.layout = seeds, convolves(network), layout
         self.in_turn = self.convolutional and device.type == "cpu" if in_turn is None else in_turn
         self.axis = 1 if self.convolutional and not self.in_turn else 0
-        """Of images (n, members, C, H, W) or (members, n, C, H, W): where the members are."""
+        """Of inputs (n, members, C, ...) or (members, n, C, ...): where the members are."""
         self.generators = [torch.Generator(device) for _ in seeds]
         self.learning = copy.deepcopy(network)
         """What is computed, in training and (`reading`) in evaluation; their own tensors are never used."""
@@ -66,7 +69,7 @@ class Members:
             return self._together(self.learning, tensors, images, self.axis)
 
     def read(self, tensors: dict[str, Tensor], images: Tensor) -> Tensor:
-        """The same in evaluation, of images (n, C, H, W) that all members see."""
+        """The same in evaluation, of inputs (n, C, ...) that all members see."""
         if self.in_turn:
             return self._in_turn(self.reading, tensors, [images] * len(self.seeds), None)
         return self._together(self.reading, tensors, images, None)
@@ -94,15 +97,17 @@ class Members:
         return torch.stack(logits)
 
 
+OF_CONVOLUTION = {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+CONVOLUTIONS = torch.conv1d, torch.conv2d
 DEFAULTS: dict[Callable[..., Tensor], dict[str, Any]] = {
-    torch.conv2d: {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1},
+    **dict.fromkeys(CONVOLUTIONS, OF_CONVOLUTION),
     F.batch_norm: {"weight": None, "bias": None, "training": False, "momentum": 0.1, "eps": 1e-5},
 }
-"""What may be left out after the positional arguments: two in `conv2d`, three in `batch_norm`."""
+"""What may be left out after the positional arguments: two of a convolution, three in `batch_norm`."""
 
 
 class _ChannelsSideBySide(TorchFunctionMode):
-    """Within the block, convolutions and BatchNorms of members are one call each, on (n, members x C, H, W).
+    """Within the block, convolutions and BatchNorms of members are one call each, on (n, members x C, ...).
 
     PyTorch's own rules for members leave out autocast in convolutions, and scale and shift in calls of their own.
     """
@@ -110,7 +115,7 @@ class _ChannelsSideBySide(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in DEFAULTS:
             options = DEFAULTS[func] | (kwargs or {})
-            given = len(args) - (2 if func is torch.conv2d else 3)
+            given = len(args) - (2 if func in CONVOLUTIONS else 3)
             return _OfMembers.apply(func, *args, *list(options.values())[given:])
         return func(*args, **(kwargs or {}))
 
@@ -134,6 +139,6 @@ class _OfMembers(torch.autograd.Function):
             value.movedim(dim, 0).flatten(0, 1) if isinstance(value, Tensor) else value  # (members x C, ...)
             for value, dim in zip(args, in_dims[2:], strict=True)
         ]
-        if func is torch.conv2d:
+        if func in CONVOLUTIONS:
             rest[-1] *= members  # groups
         return func(x.flatten(1, 2), *rest).unflatten(1, (members, -1)), 1

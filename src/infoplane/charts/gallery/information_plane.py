@@ -1,9 +1,9 @@
-"""Information plane: how far the best decoder misses the input (Z-X) and the label (Z-Y), layer by layer
+"""Information plane: how far the best decoder misses the input (Z-X) and the target (Z-Y), layer by layer
 
 One path per site, from the ring at step 0 to the end that bears its name; colour is the training step. Training moves
-down as the label is learned, left as the input becomes easier to read (fitting), right as it becomes harder to read
+down as the target is learned, left as the input becomes easier to read (fitting), right as it becomes harder to read
 (compression). With ``x: ixz`` and ``y: izy`` it is the plane of Shwartz-Ziv and Tishby 2017 (arXiv:1703.00810): up as
-the label is learned, left as information on the input falls (compression). Networks that all have one and the same
+the target is learned, left as information on the input falls (compression). Networks that all have one and the same
 shortcut stand side by side.
 """
 

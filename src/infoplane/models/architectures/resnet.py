@@ -16,6 +16,7 @@ from infoplane.options import (
     Field,
     Places,
     ResidualOptions,
+    Shape,
     require,
     require_axes,
     require_layers,
@@ -50,10 +51,10 @@ class Options(ResidualOptions):
 
     def places(self, input: Field, output: Field) -> Places:
         maps = [
-            (self.width * 2**stage, *(side // (self.stem_pool * 2**stage) for side in input.shape[1:]))
+            Shape((self.width * 2**stage, *(side // (self.stem_pool * 2**stage) for side in input.shape[1:])), "chw")
             for stage in range(self.stages)
         ]
-        blocks = {f"block{i + 1}": Addition(maps[i // self.blocks]) for i in range(self.stages * self.blocks)}
+        blocks = {f"block{i + 1}": Addition(maps[i // self.blocks], "chw") for i in range(self.stages * self.blocks)}
         return {"stem": maps[0], **blocks, "readout": maps[-1][:1], "logits": output.shape}
 
 

@@ -51,7 +51,7 @@ function diagram(svg, legend, data, { hover, pin }) {
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
     make("path", { d: `M${CENTRE},${height - 20} V14`, class: "trunk" });
     text("x", { x: CENTRE, y: height - 6, class: "end", "text-anchor": "middle" });
-    text("class", { x: CENTRE, y: 11, class: "end", "text-anchor": "middle" });
+    text(data.answer, { x: CENTRE, y: 11, class: "end", "text-anchor": "middle" });
     listed.forEach((site, index) => {
       const bottom = height - 38 - index * row;
       const top = bottom - tall;
