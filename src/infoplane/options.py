@@ -38,10 +38,8 @@ class Shape(tuple[int, ...]):
 
     def __new__(cls, sizes: Iterable[int], axes: str = "") -> Self:
         shape = super().__new__(cls, sizes)
-        require(
-            not axes or len(axes) == len(shape),
-            f"axes must name each size of {list(shape)} by one letter, got '{axes}'",
-        )
+        fits = not axes or len(axes) == len(shape)
+        require(fits, f"axes must name each size of {list(shape)} by one letter, got '{axes}'")
         shape.axes = axes
         return shape
 
