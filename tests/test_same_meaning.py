@@ -27,6 +27,8 @@ WRITTEN: dict[str, Any] = {
     "results": "results",
     "plugins": [],
     "data": {"kind": "digits", "train": 500, "held_out": 100},
+    "task": {"label_noise": 0.1, "kind": "classification"},
+    "targets": {"pixels": "x", "image": "x"},
     "architectures": {
         "resnet": {"width": 4, "blocks": 2, "training": {"steps": 50, "learning_rate": 0.1, "stack_seeds": True}},
         "mlp": {"blocks": 2, "width": 8},

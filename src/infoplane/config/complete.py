@@ -69,6 +69,7 @@ def recorded(plan: Plan) -> Values:
             values["architectures"][label] |= {"training": differing} if differing else {}
     activations = values["activations"]
     activations |= {key: dict(sorted(activations[key].items())) for key in ("pool", "project")}
-    options = plan.data.source.options
-    values["data"] = {key: value for key, value in values["data"].items() if key not in options} | options
+    for section, options in (("data", plan.data.source.options), ("task", plan.task.options)):
+        values[section] = {key: value for key, value in values[section].items() if key not in options} | options
+    values["targets"] = dict(sorted(values["targets"].items()))
     return values
