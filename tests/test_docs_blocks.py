@@ -25,6 +25,7 @@ RUN_BY = {
     "CONTRIBUTING.md": ("test_docs.py", r"def test_the_\w+_of_the_guide"),
     "docs/how-it-works.md": ("test_docs.py", r"def test_examples_run"),
     "docs/own-activations.md": ("test_standalone.py", r"def test_the_examples_of_the_guide_run"),
+    "docs/own-plugins.md": ("test_plugins.py", r"def test_the_lines_of_the_page_on_own_plugins_run"),
     "docs/shortcuts.md": ("test_docs.py", r"def test_the_table_of_a_state_that_is_kept"),
     "docs/verdicts.md": ("test_claims.py", r"def test_the_documented_count_of_false_alarms"),
 }

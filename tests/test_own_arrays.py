@@ -161,7 +161,7 @@ def test_what_x_is_once_prepared() -> None:
     far = prepare(1e8 + np.arange(N) * 2.0**-20, Y, CPU).x.given
     assert far.shape == (N, 1) and torch.equal(far[:, 0] - far[0, 0], torch.arange(N) * 2.0**-20)
     constant = prepare(np.full((N, 3), 0.1), Y, CPU)
-    assert not constant.inputs.any()
+    assert not constant.x_numbers.values.any()
     with pytest.raises(UserError, match="sizes too unlike"):
         prepare(np.stack([np.arange(N) * 1e200, np.arange(N) * 1e-200], 1), Y, CPU)
 

@@ -1,8 +1,10 @@
 """Every plug-in of ours, and each that CONTRIBUTING.md writes, is held to the rules of its role."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import REPOSITORY
@@ -90,6 +92,16 @@ def test_the_guides_chart_colours_shortcuts(guide: Path) -> None:
 
 def test_every_example_stands_in_the_guide() -> None:
     assert len(written()) == len(NAMED)
+
+
+def test_the_lines_of_the_page_on_own_plugins_run(guide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/own-plugins.md: a plug-in of the folder `mine`, by its name and as a module."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / "docs/own-plugins.md").read_text(), re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plugin_files.VARIABLE, "")
+    shutil.copytree(guide / "measures", tmp_path / "mine" / "measures")
+    plugin_files.use([tmp_path / "mine"])
+    exec(block, {"my_package": SimpleNamespace(nearest=registry.load("measure", "nearest"))})
 
 
 # What is said of a plug-in that breaks a rule

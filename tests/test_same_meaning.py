@@ -28,6 +28,7 @@ WRITTEN: dict[str, Any] = {
     "plugins": [],
     "data": {"kind": "digits", "train": 500, "held_out": 100},
     "task": {"kind": "classification", "y": "y", "label_noise": 0.1},
+    "targets": {"pixels": "x", "image": "x"},
     "architectures": {
         "resnet": {"width": 4, "blocks": 2, "training": {"steps": 50, "learning_rate": 0.1, "stack_seeds": True}},
         "mlp": {"blocks": 2, "width": 8},

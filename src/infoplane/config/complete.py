@@ -71,4 +71,5 @@ def recorded(plan: Plan) -> Values:
     activations |= {key: dict(sorted(activations[key].items())) for key in ("pool", "project")}
     for section, options in (("data", plan.data.source.options), ("task", plan.task.options)):
         values[section] = {key: value for key, value in values[section].items() if key not in options} | options
+    values["targets"] = dict(sorted(values["targets"].items()))
     return values

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -188,14 +187,16 @@ def _decode(
         if isinstance(variable, Numbers):
             x = decoder_of_numbers(plan, shape, variable)
             trained = train(x.network, inputs, splits, squared_error(x.coordinates), plan, None, start)
-            judge = partial(judge_numbers, coordinates=x.coordinates, splits=splits, linear=options.linear)
         else:
             network, prior = decoder_of_classes(plan, shape, variable), prior_logits(variable, splits)
             trained = train(network, inputs, splits, cross_entropy(variable.labels), plan, prior, start)
-            judge = partial(judge_classes, variable=variable, splits=splits, linear=options.linear)
         weights[measure] = trained.fit.parameters
         for source, index in enumerate(able):
-            judged = judge(trained.outputs[source], components[source])
+            given = trained.outputs[source], components[source]
+            if isinstance(variable, Numbers):
+                judged = judge_numbers(*given, x.coordinates, splits, options.linear)
+            else:
+                judged = judge_classes(*given, variable, splits, options.linear)
             found[index][place] = _estimate(
                 found[index][place], judged, trained.fit, source, splits, about, options, targets
             )
