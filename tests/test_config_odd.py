@@ -123,6 +123,7 @@ def test_a_misspelt_key_executes_no_plugin_that_is_not_named(monkeypatch: pytest
         "kernel",
         "dynamics",
         "digits",
+        "classification",
     }  # and what is the default beside them
     assert {name for _, name in executed} <= named
 

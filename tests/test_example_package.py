@@ -11,6 +11,7 @@ import pytest
 from conftest import REPOSITORY
 from workflow import GARBAGE, Workflow, tiny
 
+from infoplane import plugin_files
 from infoplane.testing.measures import made_up, splits
 
 EXAMPLE = REPOSITORY / "docs" / "example-package"
@@ -43,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(site: Path, folder: Path, *arguments: str) -> str:
     """What Python prints in a folder outside the checkout, with what is installed in ``site``."""
-    environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", plugin_files.VARIABLE: ""}
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

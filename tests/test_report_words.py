@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-import synthetic_results as synthetic
 
 from infoplane.charts.frames import Tables
 from infoplane.metrics import Metric
 from infoplane.options import Field, image
 from infoplane.report import page as report
+from infoplane.testing import results as synthetic
 
 SOUND = Field((1, 128), "ct", "float32").to_dict()
 

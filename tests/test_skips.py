@@ -15,7 +15,8 @@ TEST = "import pytest\n@pytest.mark.skipif(True, reason='no Chromium on this mac
 @pytest.mark.parametrize(("required", "outcome"), [("slurm", "1 skipped"), ("slurm,chromium", "1 error")])
 def test_a_skip_is_an_error_where_what_it_lacks_is_required(tmp_path: Path, required: str, outcome: str) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
-    (tmp_path / "conftest.py").write_text((REPOSITORY / "tests" / "conftest.py").read_text())
+    for name in ("conftest.py", "fitting.py"):
+        (tmp_path / name).write_text((REPOSITORY / "tests" / name).read_text())
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
         cwd=tmp_path,

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 from data_sources import paths
-from histories import wide
 
 from infoplane.config.load import Plan, load
 from infoplane.data.prepare import prepare
 from infoplane.storage.parquet import read_rows
+from infoplane.testing.histories import wide
 
 
 def plan_of(name: str) -> Plan:

@@ -257,7 +257,11 @@ def with_capacity_gap(values: pl.DataFrame, label: str | None = "linear") -> pl.
     keys = [*RUN, "step", "site", "part", "measure", "field"]
     linear = values.filter(pl.col("family") == pl.lit(label, pl.String), pl.col("step").is_not_null())
     joined = values.join(
-        linear.select([*keys, pl.col("value").alias("linear")]), on=keys, how="left", maintain_order="left"
+        linear.select([*keys, pl.col("value").alias("linear")]),
+        on=keys,
+        how="left",
+        maintain_order="left",
+        nulls_equal=True,
     )
     gap = pl.when(pl.col("family") != pl.lit(label, pl.String)).then(pl.col("linear") - pl.col("value"))
     return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
@@ -277,7 +281,7 @@ def with_best_family(values: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("families") > 1)
         .drop("families")
     )
-    return values.join(best, on=keys, how="left", maintain_order="left")
+    return values.join(best, on=keys, how="left", maintain_order="left", nulls_equal=True)
 
 
 def with_dpi_excess(values: pl.DataFrame, unchained: Collection[tuple[str, ...]] = ()) -> pl.DataFrame:

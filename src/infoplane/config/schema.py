@@ -286,7 +286,7 @@ class Experiment(Section):
     def _grid_is_not_empty(self) -> "Experiment":
         for name in ("architectures", "shortcuts", "seeds", "measures"):
             if not getattr(self, name):
-                raise ValueError(f"{name} is empty, so there is nothing to run: name at least one")
+                raise ValueError(f"{name}: empty, so there is nothing to run: name at least one")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must be distinct and not negative, got {written.shown(self.seeds)}")
+            raise ValueError(f"seeds: must be distinct and not negative, got {written.shown(self.seeds)}")
         return self

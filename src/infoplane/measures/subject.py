@@ -118,7 +118,8 @@ class Subject:
 
     @property
     def _task(self) -> dict[str, Any]:
-        spec: Any = self.status["train_spec"] or {}
+        told = self.status if self.activations_path or self.checkpoints_path else {}
+        spec: Any = told.get("train_spec") or {}
         return dict((spec.get("task") or {}).get("options") or {})
 
     @cached_property

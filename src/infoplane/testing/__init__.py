@@ -1,7 +1,5 @@
 """Check a plug-in against what infoplane asks of its role: yours by the same functions as ours.
 
-    from infoplane.testing import check_plugin
-
     check_plugin("measure", "nearest", plugins=["mine"])  # of a folder
     check_plugin("measure", my_package.nearest)           # of an installed package
 
