@@ -249,12 +249,20 @@ def kinds_of_families(specs: Mapping[str, Any]) -> dict[str, str | None]:
     return {label: ((spec or {}).get("family") or {}).get("kind") for label, spec in specs.items()}
 
 
+PLACE = [*RUN, "step", "site", "part", "measure", "field"]
+"""What all families' values of one place have in common."""
+
+
+def _beside(values: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Put what others say of the same place beside every row."""
+    return values.join(others, on=PLACE, how="left", maintain_order="left", nulls_equal=True)
+
+
 def with_capacity_gap(values: pl.DataFrame, label: str | None = "linear") -> pl.DataFrame:
     """How much better a family's decoder is than the linear one: linear - this family's value; null for linear.
 
     label: of the linear family, None where there is no such family, or several.
     """
-    keys = [*RUN, "step", "site", "part", "measure", "field"]
     linear = values.filter(pl.col("family") == pl.lit(label, pl.String), pl.col("step").is_not_null())
     joined = values.join(
         linear.select([*keys, pl.col("value").alias("linear")]),
@@ -272,16 +280,15 @@ def with_best_family(values: pl.DataFrame) -> pl.DataFrame:
 
     Of equal values the first family in the alphabet's order is named.
     """
-    keys = [*RUN, "step", "site", "part", "measure", "field"]
     found = values.filter(pl.col("measure").is_in(DECODED), pl.col("step").is_not_null(), pl.col("value").is_finite())
     best = (
         found.sort("value", "family")
-        .group_by(keys, maintain_order=True)
+        .group_by(PLACE, maintain_order=True)
         .agg(pl.first("family").alias("best_family"), pl.first("value").alias("best_value"), pl.len().alias("families"))
         .filter(pl.col("families") > 1)
         .drop("families")
     )
-    return values.join(best, on=keys, how="left", maintain_order="left", nulls_equal=True)
+    return _beside(values, best)
 
 
 def with_dpi_excess(values: pl.DataFrame, unchained: Collection[tuple[str, ...]] = ()) -> pl.DataFrame:
