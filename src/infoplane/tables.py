@@ -264,13 +264,7 @@ def with_capacity_gap(values: pl.DataFrame, label: str | None = "linear") -> pl.
     label: of the linear family, None where there is no such family, or several.
     """
     linear = values.filter(pl.col("family") == pl.lit(label, pl.String), pl.col("step").is_not_null())
-    joined = values.join(
-        linear.select([*keys, pl.col("value").alias("linear")]),
-        on=keys,
-        how="left",
-        maintain_order="left",
-        nulls_equal=True,
-    )
+    joined = _beside(values, linear.select(*PLACE, pl.col("value").alias("linear")))
     gap = pl.when(pl.col("family") != pl.lit(label, pl.String)).then(pl.col("linear") - pl.col("value"))
     return joined.select([*MEASURES, gap.alias("capacity_gap"), "status"])
 
@@ -281,13 +275,8 @@ def with_best_family(values: pl.DataFrame) -> pl.DataFrame:
     Of equal values the first family in the alphabet's order is named.
     """
     found = values.filter(pl.col("measure").is_in(DECODED), pl.col("step").is_not_null(), pl.col("value").is_finite())
-    best = (
-        found.sort("value", "family")
-        .group_by(PLACE, maintain_order=True)
-        .agg(pl.first("family").alias("best_family"), pl.first("value").alias("best_value"), pl.len().alias("families"))
-        .filter(pl.col("families") > 1)
-        .drop("families")
-    )
+    several = found.filter(pl.len().over(PLACE) > 1).sort("value", "family").group_by(PLACE, maintain_order=True)
+    best = several.agg(best_family=pl.first("family"), best_value=pl.first("value"))
     return _beside(values, best)
 
 
