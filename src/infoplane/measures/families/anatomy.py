@@ -58,17 +58,13 @@ class Options:
     share: Annotated[
         float, "share of the variance (of s, or of the decoder's predictions) that these directions hold, in (0, 1]"
     ] = 0.9
-    scales: Annotated[tuple[float, ...], "factors by which the branch is rescaled; an empty list: no rescaling"] = (
-        0.0,
-        0.5,
-        2.0,
-    )
+    scales: Annotated[tuple[float, ...], "factors by which the branch is rescaled; []: it is not"] = (0.0, 0.5, 2.0)
     counterfactuals: Annotated[
         bool, "change the branch and decode again; this takes more than half of the family's time"
     ] = True
     folds: Annotated[int, "cross-validation folds of Z-Y and of all counterfactuals"] = 5
     weakest_ridge: Annotated[float, "lower end of the ridge grid, in units of the mean squared norm of a sample"] = 1e-8
-    strongest_ridge: Annotated[float, "upper end of the ridge grid; beyond it lies the constant predictor"] = 1e3
+    strongest_ridge: Annotated[float, "upper end of the ridge grid; above it only the constant predictor is left"] = 1e3
     seed: Annotated[int, "random seed of the folds and of the permutation of the branch"] = 0
 
     def __post_init__(self) -> None:
